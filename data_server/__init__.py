@@ -1,0 +1,1 @@
+"""The data server: zipped image folders in, immutable shards out."""

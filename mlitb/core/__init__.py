@@ -1,0 +1,1 @@
+"""The pure core: events and the time in, effects out. Nothing here does I/O."""
