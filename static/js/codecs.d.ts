@@ -1,0 +1,2 @@
+export {unzipSync} from "fflate";
+export {decode as decodePng} from "fast-png";

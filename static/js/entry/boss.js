@@ -1,0 +1,89 @@
+/* The boss's own script: fetches the configuration, checks the browser, joins the Boss to the world. */
+
+import {Boss} from "../boss.js";
+import {compile} from "../engine/wasm.js";
+import {bytesToHex, sha256} from "../hash.js";
+import {send} from "../port.js";
+
+const CONFIG_RETRY_MS = 2000;
+const NO_NESTED = "This browser lacks Web Workers inside Web Workers: use Chrome or Edge 91, Firefox 114, Safari 16.4 or newer.";
+
+/** @typedef {import("../boss.js").Config} Config */
+/** @type {import("../port.js").Endpoint} */
+const page = /** @type {any} */ (self);
+
+/** @param {string} role */
+function startWorker(role) {
+  return new Worker(new URL("./worker.js", import.meta.url), {type: "module", name: `MLitB ${role}`});
+}
+
+function startData() {
+  return new Worker(new URL("./data.js", import.meta.url), {type: "module", name: "MLitB data"});
+}
+
+/**
+ * Fetch the engine, and compile it only if it is the one that this page was made for.
+ * @param {Config} config
+ */
+async function fetchEngine(config) {
+  const response = await fetch(config.engine_url);
+  if (!response.ok) throw new Error(`the server answers ${response.status} for the engine`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const hash = bytesToHex(sha256(bytes));
+  if (hash !== config.engine) throw new Error(`the engine came with the hash ${hash.slice(0, 8)}…, not ${config.engine.slice(0, 8)}…`);
+  return compile(bytes);
+}
+
+/** @returns {string} what people call this device */
+function deviceName() {
+  const agent = navigator.userAgent;
+  const browser = agent.match(/(Edg|OPR|Firefox|Chrome|Version)\/(\d+)/);
+  const names = /** @type {{[part: string]: string}} */ ({Edg: "Edge", OPR: "Opera", Version: "Safari"});
+  const system = agent.match(/Android|iPhone|iPad|CrOS|Windows|Mac OS X|Linux/)?.[0] ?? "an unknown system";
+  const name = browser ? `${names[browser[1]] ?? browser[1]} ${browser[2]}` : "a browser";
+  return `${name} on ${system}, ${navigator.hardwareConcurrency || "?"} cores`;
+}
+
+/** @returns {Promise<Config>} tried again until the server answers */
+async function fetchConfig() {
+  for (;;) {
+    send(page, {type: "connection", state: "connecting", reason: "", retryMs: 0});
+    try {
+      const response = await fetch("/api/config", {cache: "no-store"});
+      if (response.ok) return await response.json();
+      tellLost(`the server answers ${response.status}`);
+    } catch (error) {
+      tellLost("the server does not answer");
+    }
+    await new Promise(resolve => setTimeout(resolve, CONFIG_RETRY_MS));
+  }
+}
+
+/** @param {string} reason */
+function tellLost(reason) {
+  send(page, {type: "connection", state: "lost", reason, retryMs: CONFIG_RETRY_MS});
+}
+
+async function start() {
+  if (typeof Worker !== "function") return send(page, {type: "connection", state: "closed", reason: NO_NESTED, retryMs: 0});
+  /** @type {MessageEvent[]} what the page said before the configuration came */
+  const early = [];
+  self.onmessage = event => void early.push(event);
+  const config = await fetchConfig();
+  const address = new URL("/ws", self.location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  const boss = new Boss(page, config, {
+    open: () => new WebSocket(address),
+    startWorker,
+    startData,
+    compile: () => fetchEngine(config),
+    device: deviceName(),
+    later: self.setTimeout.bind(self),
+    cancel: self.clearTimeout.bind(self),
+    random: Math.random,
+  });
+  boss.start();
+  for (const event of early) page.onmessage?.(event);
+}
+
+start();

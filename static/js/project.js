@@ -1,0 +1,107 @@
+/* One project in this browser: its network, its newest parameters, the iteration at work.
+ *
+ * Rules of this file:
+ * - One answer per iteration, whatever its trainers do: a stuck one is cut at its budget plus a margin.
+ * - New orders end an iteration that is still open here: what it has is sent, too late or not.
+ * - The timer only guards against stuck trainers; answers drive.
+ */
+
+import {Combiner} from "./combiner.js";
+
+const MARGIN_SHARE = 0.1; // as the master's grace: max(100 ms, a tenth)
+const MARGIN_MS = 100;
+
+/** @typedef {import("./workers.js").LocalWorker} LocalWorker */
+/** @typedef {{iteration: number, version: number, vector: Float32Array}} Parameters */
+/**
+ * @typedef {object} Surroundings
+ * @property {(project: string, iteration: number, results: object[], vector: Float32Array | null) => void} answer
+ * @property {(worker: number, why: string) => void} leaveOut
+ * @property {(work: () => void, ms: number) => any} later
+ * @property {(timer: any) => void} cancel
+ */
+
+export class LocalProject {
+  /**
+   * @param {string} id
+   * @param {Surroundings} surroundings
+   */
+  constructor(id, surroundings) {
+    this.id = id;
+    this.surroundings = surroundings;
+    /** @type {any} the newest Network message */
+    this.network = null;
+    /** @type {Parameters | null} */
+    this.parameters = null;
+    /** @type {Combiner | null} */
+    this.combiner = null;
+    /** @type {any} */
+    this.timer = null;
+  }
+
+  /**
+   * Give the orders of an iteration to its trainers.
+   * @param {number} iteration
+   * @param {{order: any, worker: LocalWorker}[]} orders of workers that are here
+   */
+  begin(iteration, orders) {
+    this.close();
+    const parameters = this.parameters;
+    if (parameters?.iteration !== iteration) throw new Error(`orders of iteration ${iteration} without its parameters`);
+    const combiner = (this.combiner = new Combiner(
+      iteration,
+      orders.map(({worker}) => worker.number),
+      parameters.vector.length,
+    ));
+    for (const {order, worker} of orders) if (!worker.order(order, parameters)) this.silent(combiner, worker.number);
+    const longest = Math.max(0, ...orders.map(({order}) => order.until_ms));
+    this.timer = this.surroundings.later(() => this.close(), longest + Math.max(MARGIN_MS, MARGIN_SHARE * longest));
+    if (combiner.complete) this.close();
+  }
+
+  /**
+   * @param {Combiner} combiner
+   * @param {number} worker
+   */
+  silent(combiner, worker) {
+    combiner.drop(worker);
+    this.surroundings.leaveOut(worker, "it has not answered its last orders");
+  }
+
+  /**
+   * Take a trainer's answer; one that is late counts for nothing.
+   * @param {number} iteration
+   * @param {import("./combiner.js").TrainerAnswer} answer
+   */
+  accept(iteration, answer) {
+    if (this.combiner?.iteration !== iteration || !this.combiner.awaits(answer.worker)) return;
+    this.combiner.accept(answer);
+    if (this.combiner.complete) this.close();
+  }
+
+  /**
+   * Await this worker no longer.
+   * @param {number} worker
+   */
+  drop(worker) {
+    this.combiner?.drop(worker);
+    if (this.combiner?.complete) this.close();
+  }
+
+  /** Answer with what has come, once. */
+  close() {
+    const combiner = this.combiner;
+    if (!combiner) return;
+    this.surroundings.cancel(this.timer);
+    this.combiner = null;
+    const {results, vector, leftOut} = combiner.finish();
+    for (const {worker, why} of leftOut) this.surroundings.leaveOut(worker, `left out: its answer was ${why}`);
+    this.surroundings.answer(this.id, combiner.iteration, results, vector);
+  }
+
+  /** Forget the iteration at work: the connection that wanted its answer is gone. */
+  abandon() {
+    this.surroundings.cancel(this.timer);
+    this.combiner = null;
+  }
+}

@@ -1,0 +1,172 @@
+/* A trainer: the map step. It holds shards, takes an order, and answers with a gradient sum.
+ *
+ * Rules of this file:
+ * - It computes whole micro-batches in the order that the work order defines (work.js), and answers how many vectors.
+ * - It looks at the clock after every micro-batch and lets messages in at least every SLICE_MS.
+ * - No timer drives it. A newer order ends the one at work, which is answered with what it has.
+ * - Which vectors, which keys and which seed is all said by messages: any engine can repeat it.
+ */
+
+import {Stream} from "./work.js";
+
+const SLICE_MS = 50; // half of what an inbox may wait: one micro-batch more must still fit
+const LARGEST_MICRO_BATCH = 16;
+const KEPT_ASSIGNMENTS = 2; // an order under way may still name the one before the newest
+
+/** @typedef {{hash: string, count: number, labels: number[], offset: number, step: number}} Shard */
+/** @typedef {{pixels: Uint8Array, labels: Uint16Array}} Pictures */
+/** @typedef {{assignment: number, ready: number[], seed: number, cursor: number, micro_batch: number, until_ms: number, limit: number}} Order */
+/** @typedef {{iteration: number, version: number, order: Order, parameters: Float32Array}} Job */
+/** @typedef {{count: number, loss: number, wrong: number, gradient: Float32Array | null}} Outcome sums over vectors */
+/**
+ * @typedef {object} Surroundings
+ * @property {(layers: object[], labels: string[], batch: number) => Promise<any>} createNetwork
+ * @property {() => number} now milliseconds
+ * @property {() => Promise<void>} rest comes back once the waiting messages were handled
+ * @property {(message: import("./port.js").Message, transfer: Transferable[]) => void} answer
+ */
+
+export class Trainer {
+  /** @param {Surroundings} surroundings */
+  constructor(surroundings) {
+    this.surroundings = surroundings;
+    /** @type {any} */
+    this.engine = null;
+    this.version = -1;
+    this.seed = 0;
+    /** @type {Promise<void>} the network that orders wait for */
+    this.built = Promise.resolve();
+    /** @type {Map<string, Pictures>} by shard */
+    this.pictures = new Map();
+    /** @type {Map<number, Shard[]>} by number, oldest first */
+    this.assignments = new Map();
+    /** @type {Job | null} the order that waits for the one at work */
+    this.next = null;
+    this.busy = false;
+    this.stopped = false;
+  }
+
+  /**
+   * Build the network, or build it anew with more labels.
+   * @param {{version: number, layers: object[], labels: string[], seed: number}} network
+   */
+  async network({version, layers, labels, seed}) {
+    this.stopped = true;
+    this.built = this.surroundings.createNetwork(layers, labels, LARGEST_MICRO_BATCH).then(engine => {
+      Object.assign(this, {engine, version, seed});
+    });
+    await this.built;
+  }
+
+  /** @param {{assignment: number, shards: Shard[]}} assign */
+  assign({assignment, shards}) {
+    this.assignments.set(assignment, shards);
+    for (const old of [...this.assignments.keys()].slice(0, -KEPT_ASSIGNMENTS)) this.assignments.delete(old);
+    const wanted = new Set([...this.assignments.values()].flat().map(shard => shard.hash));
+    for (const hash of this.pictures.keys()) if (!wanted.has(hash)) this.pictures.delete(hash);
+  }
+
+  /** @param {{hash: string} & Pictures} shard */
+  shard({hash, pixels, labels}) {
+    this.pictures.set(hash, {pixels, labels});
+    this.surroundings.answer({type: "loaded", hash}, []);
+  }
+
+  /** End the order at work: it is answered with what it has. */
+  stop() {
+    this.stopped = true;
+  }
+
+  /** @param {Job} job */
+  async order(job) {
+    if (this.next) this.answer(this.next, nothing(), 0);
+    this.next = job;
+    this.stopped = true;
+    if (this.busy) return; // the one at work sees `stopped` at its next rest, then takes this one
+    this.busy = true;
+    try {
+      while (this.next) await this.turn(this.next);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** @param {Job} job */
+  async turn(job) {
+    await this.built;
+    this.next = null;
+    this.stopped = false;
+    const start = this.surroundings.now();
+    const outcome = this.version === job.version ? await this.compute(job, start) : nothing();
+    this.answer(job, outcome, this.surroundings.now() - start);
+  }
+
+  /**
+   * @param {Job} job
+   * @param {Outcome} outcome
+   * @param {number} ms
+   */
+  answer({iteration, order}, outcome, ms) {
+    const message = {type: "result", iteration, ...outcome, ms, all: outcome.count >= order.limit};
+    this.surroundings.answer(message, outcome.gradient ? [outcome.gradient.buffer] : []);
+  }
+
+  /**
+   * Compute micro-batches until the time or the vectors are used up.
+   * @param {Job} job
+   * @param {number} start
+   * @returns {Promise<Outcome>}
+   */
+  async compute({iteration, order, parameters}, start) {
+    const engine = this.engine;
+    const sums = nothing();
+    const batches = this.batches(order);
+    let rested = start;
+    engine.setParameters(parameters);
+    engine.clear();
+    for (const {pixels, labels, keys, n} of batches) {
+      const {loss, wrong} = engine.gradient(pixels, labels, n, keys, this.seed, iteration);
+      sums.count += n;
+      sums.loss += loss;
+      sums.wrong += wrong;
+      const now = this.surroundings.now();
+      if (now - start >= order.until_ms) break;
+      if (now - rested < SLICE_MS) continue;
+      await this.surroundings.rest();
+      if (this.stopped) break;
+      rested = now;
+    }
+    if (sums.count) sums.gradient = engine.gradientSum().slice();
+    return sums;
+  }
+
+  /**
+   * Yield the order's micro-batches; the buffers are the same each time.
+   * @param {Order} order
+   */
+  *batches({assignment, ready, seed, cursor, micro_batch: size, limit}) {
+    const assigned = this.assignments.get(assignment);
+    if (!assigned) return;
+    const shards = ready.map(position => assigned[position]);
+    const pictures = shards.map(({hash}) => this.pictures.get(hash));
+    if (!pictures[0] || pictures.includes(undefined)) return; // replaced while the order was under way
+    const length = pictures[0].pixels.length / pictures[0].labels.length;
+    const batch = {pixels: new Uint8Array(size * length), labels: new Uint16Array(size), keys: new Uint32Array(size), n: 0};
+    for (const {piece, index, key} of new Stream(shards, seed).take(cursor, limit)) {
+      const {pixels, labels} = /** @type {Pictures} */ (pictures[piece]);
+      batch.pixels.set(pixels.subarray(index * length, (index + 1) * length), batch.n * length);
+      batch.labels[batch.n] = shards[piece].labels[labels[index]];
+      batch.keys[batch.n] = key;
+      batch.n += 1;
+      if (batch.n < size) continue;
+      yield batch;
+      batch.n = 0;
+    }
+    if (batch.n) yield batch; // the last of the stream: fewer than a whole micro-batch are left
+  }
+}
+
+/** @returns {Outcome} */
+function nothing() {
+  return {count: 0, loss: 0, wrong: 0, gradient: null};
+}

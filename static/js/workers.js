@@ -1,0 +1,198 @@
+/* One worker of this browser, as the boss sees it: its Web Worker, its shards, its figures.
+ *
+ * Rules of this file:
+ * - It speaks to its Web Worker and keeps what the page shows; what the master is told is the boss's affair.
+ * - Messages wait, in order, until the engine is compiled; then they go out as they come.
+ * - At most two orders are unanswered: a trainer that is stuck is given no more parameters to pile up.
+ */
+
+import {listen, send} from "./port.js";
+
+const MOST_UNANSWERED = 2;
+const SMOOTHING = 0.3; // of a new power figure against the old one
+
+/** @typedef {import("./port.js").Endpoint & {onerror: ((event: any) => void) | null, terminate(): void}} WorkerEndpoint */
+/** @typedef {"waiting" | "joining" | "ready" | "working" | "saturated" | "paused" | "silent" | "failed"} State */
+/** @typedef {{capacityVectors: number, capacityBytes: number, intensity: number, paused: boolean}} Wish */
+/** @typedef {{hash: string, count: number, bytes: number}} Shard */
+
+export class LocalWorker {
+  /**
+   * @param {number} number this browser's own, never used twice
+   * @param {string} project
+   * @param {string} role
+   * @param {Wish} wish
+   */
+  constructor(number, project, role, wish) {
+    this.number = number;
+    this.project = project;
+    this.role = role;
+    this.wish = wish;
+    /** @type {WorkerEndpoint | null} */
+    this.endpoint = null;
+    /** @type {Promise<void>} what was posted so far */
+    this.posted = Promise.resolve();
+    /** @type {State} */
+    this.state = "waiting";
+    this.reason = "";
+    this.restarts = 0;
+    this.unanswered = 0;
+    this.assignment = -1;
+    /** @type {Shard[]} */
+    this.shards = [];
+    /** @type {Set<string>} shards that the Web Worker holds, unpacked */
+    this.loaded = new Set();
+    this.figures = {iteration: 0, count: 0, total: 0, power: 0, ms: 0, budgetMs: 0, latencyMs: 0, downloadedBytes: 0};
+  }
+
+  /**
+   * Start the Web Worker.
+   * @param {WorkerEndpoint} endpoint
+   * @param {Promise<WebAssembly.Module>} engine
+   * @param {import("./port.js").Handlers} handlers of its messages
+   * @param {(reason: string) => void} onFailed
+   */
+  start(endpoint, engine, handlers, onFailed) {
+    this.endpoint = endpoint;
+    this.unanswered = 0;
+    this.loaded.clear();
+    const fail = (/** @type {string} */ reason) => void (this.endpoint === endpoint && onFailed(reason));
+    listen(endpoint, handlers, error => fail(error.message));
+    endpoint.onerror = event => fail(event.message ?? "its script could not be loaded");
+    this.posted = engine.then(
+      module => send(endpoint, {type: "start", module}),
+      error => fail(error.message),
+    );
+  }
+
+  /** End the Web Worker; the record may start another. */
+  stop() {
+    this.endpoint?.terminate();
+    this.endpoint = null;
+    this.loaded.clear();
+  }
+
+  /**
+   * @param {import("./port.js").Message} message
+   * @param {Transferable[]} [transfer]
+   */
+  post(message, transfer = []) {
+    const endpoint = this.endpoint;
+    this.posted = this.posted.then(() => {
+      if (endpoint && endpoint === this.endpoint) send(endpoint, message, transfer);
+    });
+  }
+
+  /**
+   * Take a new assignment.
+   * @param {{assignment: number, shards: Shard[]}} assign
+   * @returns {{held: string[], missing: string[]}} what it holds of it already, and what must be brought
+   */
+  assign({assignment, shards}) {
+    this.assignment = assignment;
+    this.shards = shards;
+    const wanted = new Set(shards.map(shard => shard.hash));
+    for (const hash of this.loaded) if (!wanted.has(hash)) this.loaded.delete(hash);
+    this.post({type: "assign", assignment, shards});
+    const hashes = [...wanted];
+    const held = hashes.filter(hash => this.loaded.has(hash));
+    this.settle();
+    return {held, missing: hashes.filter(hash => !this.loaded.has(hash))};
+  }
+
+  /**
+   * Change what it may give.
+   * @param {Partial<Wish>} wish
+   * @returns {Wish} the whole of it
+   */
+  tune(wish) {
+    const known = Object.entries(wish).filter(([name, value]) => name in this.wish && value !== undefined);
+    const paused = this.wish.paused;
+    Object.assign(this.wish, Object.fromEntries(known));
+    if (this.wish.paused && !paused) this.post({type: "stop"});
+    if (this.wish.paused !== paused) this.settle();
+    return this.wish;
+  }
+
+  /**
+   * @param {number} latencyMs as the master measures it
+   * @param {string} advice of the master, or empty
+   */
+  advise(latencyMs, advice) {
+    this.figures.latencyMs = latencyMs;
+    if (advice) this.reason = advice;
+  }
+
+  /** Find the state that follows from what it holds. */
+  settle() {
+    if (this.wish.paused) this.state = "paused";
+    else if (!this.shards.length) this.state = "waiting";
+    else this.state = this.loaded.size ? "ready" : "joining";
+    if (this.state === "ready" || this.state === "joining") this.reason = "";
+  }
+
+  /**
+   * Give the Web Worker a shard.
+   * @param {import("./supply.js").Delivery} delivery
+   */
+  deliver({hash, pixels, labels, downloaded}) {
+    this.figures.downloadedBytes += downloaded;
+    this.post({type: "shard", hash, pixels, labels}, [pixels.buffer, labels.buffer]);
+  }
+
+  /**
+   * The Web Worker holds a shard now.
+   * @param {string} hash
+   * @returns {boolean} whether it is one of the newest assignment
+   */
+  hold(hash) {
+    if (!this.shards.some(shard => shard.hash === hash)) return false;
+    this.loaded.add(hash);
+    if (this.state === "joining" || this.state === "waiting") this.settle();
+    return true;
+  }
+
+  /**
+   * Give an order, with a copy of the parameters.
+   * @param {any} order
+   * @param {{iteration: number, version: number, vector: Float32Array}} parameters
+   * @returns {boolean} false: it has not answered its last ones
+   */
+  order(order, {iteration, version, vector}) {
+    if (this.unanswered >= MOST_UNANSWERED) return false;
+    this.unanswered += 1;
+    this.state = "working";
+    this.figures.iteration = iteration;
+    this.figures.budgetMs = order.until_ms;
+    const own = vector.slice();
+    this.post({type: "order", iteration, version, order, parameters: own}, [own.buffer]);
+    return true;
+  }
+
+  /**
+   * Note an answer of the Web Worker.
+   * @param {{count: number, ms: number, all: boolean}} answer `all`: it has used all that it was allowed
+   */
+  answered({count, ms, all}) {
+    this.unanswered = Math.max(0, this.unanswered - 1);
+    this.figures.count = count;
+    this.figures.total += count;
+    this.figures.ms = ms;
+    if (count && ms > 0) {
+      const power = (1000 * count) / ms;
+      this.figures.power = this.figures.power ? this.figures.power + SMOOTHING * (power - this.figures.power) : power;
+    }
+    if (this.unanswered) return;
+    this.settle();
+    if (this.state === "ready" && all) this.state = "saturated";
+  }
+
+  /** What the page shows of it. */
+  row() {
+    const total = this.shards.reduce((bytes, shard) => bytes + shard.bytes, 0);
+    const allocated = this.shards.reduce((vectors, shard) => vectors + shard.count, 0);
+    const cached = this.shards.reduce((n, {hash, count}) => n + (this.loaded.has(hash) ? count : 0), 0);
+    const {number: worker, project, role, state, reason} = this;
+    return {worker, project, role, state, reason, allocated, cached, totalBytes: total, ...this.figures};
+  }
+}

@@ -1,0 +1,1 @@
+"""What needs a real browser: JavaScript unit tests and end-to-end tests."""
