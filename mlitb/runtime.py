@@ -1,0 +1,248 @@
+"""The asyncio shell around the core: events in, effects performed in order, one timer.
+
+Rules of this file:
+- `feed` is the whole loop: handle an event, perform its effects, arm the timer for the core's deadline. No domain here.
+- It owns the long vectors (vectors.py). What takes long runs as slices between events, per project in order.
+- Disk work is done by disk.py, in order, off the event loop; trouble there is shown and training goes on.
+- One process, one event loop, one Master: nothing here is safe to call from another thread.
+- A Refusal goes back to who asked. Any other exception is our own bug: it stops the server, loudly (`failed`).
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from mlitb import wire
+from mlitb.core.events import (
+    Add,
+    Broadcast,
+    Close,
+    Connected,
+    Disconnected,
+    Effect,
+    Event,
+    Forget,
+    Initialise,
+    Log,
+    Received,
+    Record,
+    Save,
+    Send,
+    Step,
+    Stepped,
+    Ticked,
+)
+from mlitb.core.master import Master
+from mlitb.core.messages import PROTOCOL, Bye, FromClient, Orders, Parameters, Roster, Status, ToClient
+from mlitb.core.optimizer import Hyper
+from mlitb.core.refusal import Refusal
+from mlitb.engine import Engine
+from mlitb.outbox import Outbox
+from mlitb.vectors import Jobs, Vector, Vectors
+
+log = logging.getLogger("mlitb")
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+CLOSE_CODE = 1008
+"""WebSocket's "policy violation": the reason says which."""
+
+
+class Runtime:
+    """Runs one Master: sockets feed it messages, the timer feeds it ticks."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.master = Master(PROTOCOL, engine.sha256)
+        self.vectors: dict[str, Vectors] = {}
+        self.on_record: Callable[[str, dict[str, Any]], None] = lambda _project, _figures: None
+        self.on_save: Callable[[str], None] = lambda _project: None
+        self.on_forget: Callable[[str], None] = lambda _project: None
+        self.failed: asyncio.Future[None] | None = None
+        self._clients: dict[int, Outbox] = {}
+        self._numbers = itertools.count(1)
+        self._jobs = Jobs()
+        self._events: deque[tuple[Event, Vector | None]] = deque()
+        self._feeding = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------------------------------------------- the loop
+    def feed(self, event: Event, vector: Vector | None = None) -> None:
+        """Handle an event and perform its effects; raise the Refusal of a control event."""
+        self._events.append((event, vector))
+        if self._feeding:
+            return
+        self._feeding = True
+        try:
+            while self._events:
+                event, vector = self._events.popleft()
+                for effect in self.master.handle(event, self.clock()):
+                    self._perform(effect, vector)
+        except Refusal:
+            raise
+        except Exception as error:
+            self._fail(error)
+            raise
+        finally:
+            self._feeding = False
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self.master.deadline()
+        if deadline is not None:
+            delay = max(0.0, deadline - self.clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self.feed, Ticked())
+
+    def _fail(self, error: Exception) -> None:
+        log.critical("the master found itself in an impossible state and stops", exc_info=error)
+        if self.failed is not None and not self.failed.done():
+            self.failed.set_exception(error)
+
+    def start(self) -> None:
+        """Get ready to be fed, inside the event loop."""
+        self.failed = asyncio.get_running_loop().create_future()
+
+    async def stop(self) -> None:
+        """Stop the timer, let running work end, say goodbye to all clients."""
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._jobs:
+            self._jobs.round()
+        for task in list(self._tasks):
+            task.cancel()
+        for client in list(self._clients):
+            self._close(client, "the server is being stopped; it will be back", 2000)
+        if self.failed is not None and not self.failed.done():
+            self.failed.cancel()
+
+    # ------------------------------------------------------------------------------------------------- clients
+    def connect(self, owner: bool) -> tuple[int, Outbox]:
+        """Register a new connection; return its number and what is to be sent to it."""
+        client, outbox = next(self._numbers), Outbox()
+        self._clients[client] = outbox
+        self.feed(Connected(client, owner, secrets.token_urlsafe(24)))
+        return client, outbox
+
+    def receive(self, client: int, message: FromClient, vector: Vector | None, finite: bool) -> None:
+        """Feed a client's message."""
+        if client in self._clients:  # not one that was closed a moment ago
+            self.feed(Received(client, message, 0 if vector is None else int(vector.size), finite), vector)
+
+    def disconnect(self, client: int) -> None:
+        """Forget a connection that ended."""
+        if self._clients.pop(client, None) is not None:
+            self.feed(Disconnected(client))
+
+    def _send(self, client: int, message: ToClient) -> None:
+        self._put(client, wire.encode(message), _topic(message))
+
+    def _put(self, client: int, frame: bytes, topic: str) -> None:
+        outbox = self._clients.get(client)
+        if outbox is not None and not outbox.put(frame, topic):
+            outbox.close(CLOSE_CODE, "you do not read what you are sent: come back when you can", drop=True)
+
+    def _close(self, client: int, reason: str, retry_ms: int) -> None:
+        outbox = self._clients.get(client)
+        if outbox is not None:
+            outbox.put(wire.encode(Bye(reason, retry_ms)))
+            outbox.close(CLOSE_CODE, reason)
+
+    # ------------------------------------------------------------------------------------------------- effects
+    def _perform(self, effect: Effect, vector: Vector | None) -> None:
+        match effect:
+            case Send(client, message):
+                self._send(client, message)
+            case Broadcast():
+                self._broadcast(effect)
+            case Close(client, reason, retry_ms):
+                self._close(client, reason, retry_ms)
+            case Add(project):
+                assert vector is not None, effect
+                self._work(project, self.vectors[project].add(vector))
+            case Step():
+                self._step(effect)
+            case Initialise():
+                self._spawn(self._initialise(effect))
+            case Record(project, figures):
+                self.on_record(project, figures)
+            case Save(project):
+                self.on_save(project)
+            case Forget(project):
+                self._jobs.forget(project)
+                self.vectors.pop(project, None)
+                self.on_forget(project)
+            case Log(level, text, project):
+                log.log(LEVELS[level], "%s%s", f"{project}: " if project else "", text)
+            case _:
+                raise AssertionError(effect)
+
+    def _broadcast(self, effect: Broadcast) -> None:
+        head = Parameters(effect.project, effect.iteration, effect.version)
+        frame = wire.encode(head, self.vectors[effect.project].parameters)
+        for client in effect.clients:
+            self._put(client, frame, f"parameters {effect.project}")
+
+    def _step(self, effect: Step) -> None:
+        def done(finite: bool) -> None:
+            self.feed(Stepped(effect.project, finite, effect.learning_rate))
+
+        vectors = self.vectors[effect.project]
+        hyper = Hyper.parse(effect.settings)
+        self._work(effect.project, vectors.step(hyper, effect.vectors, effect.learning_rate, done))
+
+    async def _initialise(self, effect: Initialise) -> None:
+        if not effect.grow_from:
+            self._jobs.forget(effect.project)
+            self.vectors[effect.project] = Vectors()
+        vectors = self.vectors[effect.project]
+        fresh = await asyncio.to_thread(self._fresh, effect)
+        if self.vectors.get(effect.project) is not vectors:
+            return  # removed, or begun again, meanwhile
+        if effect.grow_from:
+            vectors.grow(effect.layers, fresh, effect.labels)
+        else:
+            vectors.initialise(fresh, effect.labels)
+        self.feed(Stepped(effect.project, True, effect.learning_rate))
+
+    def _fresh(self, effect: Initialise) -> Vector:
+        return self.engine.network(effect.layers, effect.labels, 1).initial(effect.seed)
+
+    # ------------------------------------------------------------------------------------------ work in slices
+    def _work(self, project: str, work: Any) -> None:
+        idle = not self._jobs
+        self._jobs.put(project, work)
+        if idle:
+            self._spawn(self._pump())
+
+    async def _pump(self) -> None:
+        while self._jobs:
+            self._jobs.round()
+            await asyncio.sleep(0)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        with contextlib.suppress(asyncio.CancelledError):
+            error = task.exception()
+            if isinstance(error, Exception):
+                self._fail(error)
+
+
+def _topic(message: ToClient) -> str:
+    """Name the snapshot that a message is, so that a newer one replaces it while it waits; empty: it is none."""
+    if isinstance(message, Status | Roster | Orders):
+        return f"{type(message).__name__.lower()} {message.project}"
+    return ""

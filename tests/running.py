@@ -1,0 +1,118 @@
+"""A real MLitB for tests: `mlitb up` as a child process on free ports, and how to wait for what it does."""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+START_S = 60.0
+Found = TypeVar("Found")
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Found | None], what: str, timeout_s: float = 30.0) -> Found:
+    """Return the first true answer of `condition`; fail naming `what` when none comes in time."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"did not happen within {timeout_s} s: {what}")
+
+
+class Running:
+    """A started system: its addresses, its owner token, and REST calls as the owner."""
+
+    def __init__(self, process: "subprocess.Popen[str]", port: int, data_port: int, link: str) -> None:
+        self.process = process
+        self.port = port
+        self.data_port = data_port
+        self.link = link
+        self.token = link.rpartition("token=")[2]
+        self.master = f"http://127.0.0.1:{port}"
+        self.data_server = f"http://127.0.0.1:{data_port}"
+        owner = {"authorization": f"Bearer {self.token}"}
+        self.owner = httpx.Client(base_url=self.master, headers=owner, trust_env=False, timeout=30)
+        self.visitor = httpx.Client(base_url=self.master, trust_env=False, timeout=30)
+
+    def project(self, name: str = "digits") -> dict[str, Any]:
+        """Return a project's view."""
+        answer = self.visitor.get(f"/api/projects/{name}")
+        answer.raise_for_status()
+        view: dict[str, Any] = answer.json()
+        return view
+
+    def iteration(self, name: str = "digits") -> int:
+        """Return a project's iteration."""
+        return int(self.project(name)["status"]["iteration"])
+
+    def upload(self, data: bytes, **options: str) -> httpx.Response:
+        """Upload a zip to the data server as the owner."""
+        ticket = self.owner.post("/api/tickets", json={"action": "upload"}).json()["ticket"]
+        shape = {"name": "test", "width": "8", "height": "8", "channels": "1", **options}
+        headers = {"authorization": f"Bearer {ticket}"}
+        return httpx.post(
+            f"{self.data_server}/datasets", params=shape, content=data, headers=headers, trust_env=False, timeout=60
+        )
+
+    def stop(self) -> int:
+        """Press Ctrl-C and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(20)
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line of the installed `mlitb`."""
+    return [str(Path(sys.executable).parent / "mlitb"), *arguments]
+
+
+def _first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], START_S)
+    assert ready, f"mlitb up printed nothing within {START_S} s"
+    return process.stdout.readline()
+
+
+@contextmanager
+def running(data_dir: Path, *options: str, demo: bool = True) -> Iterator[Running]:
+    """Run `mlitb up` with free ports until the block ends."""
+    port, data_port = free_port(), free_port()
+    arguments = ["up", "--port", str(port), "--data-port", str(data_port), "--data-dir", str(data_dir), *options]
+    process = subprocess.Popen(
+        command(*arguments, *(["--demo"] if demo else [])),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    try:
+        line = _first_line(process)
+        found = re.search(r"http://\S+", line)
+        assert found, f"no link in {line!r}; errors: {process.stderr.read() if process.stderr else ''}"
+        system = Running(process, port, data_port, found.group())
+        with system.owner, system.visitor:
+            yield system
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise

@@ -1,0 +1,98 @@
+"""What waits to be sent to one client."""
+
+import asyncio
+
+import pytest
+
+from mlitb import outbox as module
+from mlitb.outbox import MAX_WAITING, Outbox
+
+
+class Peer:
+    """Receives frames, and remembers how it ended."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.ended: tuple[int, str] | None = None
+
+    async def send(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    async def close(self, code: int, reason: str) -> None:
+        self.ended = (code, reason)
+
+
+async def drained(outbox: Outbox) -> Peer:
+    peer = Peer()
+    outbox.close(1000, "done")
+    await outbox.run(peer.send, peer.close)
+    return peer
+
+
+def test_frames_go_out_in_order() -> None:
+    async def scene() -> Peer:
+        outbox = Outbox()
+        for frame in (b"a", b"b", b"c"):
+            assert outbox.put(frame)
+        return await drained(outbox)
+
+    peer = asyncio.run(scene())
+    assert peer.frames == [b"a", b"b", b"c"]
+    assert peer.ended == (1000, "done")
+
+
+def test_the_latest_snapshot_wins_and_goes_behind_what_it_follows() -> None:
+    async def scene() -> Peer:
+        outbox = Outbox()
+        outbox.put(b"parameters 1", "parameters p")
+        outbox.put(b"orders 1", "orders p")
+        outbox.put(b"message")
+        outbox.put(b"parameters 2", "parameters p")
+        outbox.put(b"orders 2", "orders p")
+        return await drained(outbox)
+
+    assert asyncio.run(scene()).frames == [b"message", b"parameters 2", b"orders 2"]
+
+
+def test_a_client_that_reads_nothing_is_told_apart() -> None:
+    async def scene() -> list[bool]:
+        outbox = Outbox()
+        return [outbox.put(b"x") for _ in range(MAX_WAITING + 1)]
+
+    kept = asyncio.run(scene())
+    assert all(kept[:-1])
+    assert not kept[-1]
+
+
+def test_dropping_closes_at_once_and_takes_nothing_more() -> None:
+    async def scene() -> Peer:
+        outbox = Outbox()
+        outbox.put(b"never sent")
+        outbox.close(1008, "reason " * 40, drop=True)
+        outbox.put(b"too late")
+        return await drained(outbox)
+
+    peer = asyncio.run(scene())
+    assert peer.frames == []
+    assert peer.ended is not None
+    assert peer.ended[0] == 1008
+    assert len(peer.ended[1].encode()) <= 123
+
+
+def test_a_frame_that_takes_too_long_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_SEND_S", 0.01)
+
+    async def scene() -> Peer:
+        peer = Peer()
+
+        async def stuck(_: bytes) -> None:
+            await asyncio.Event().wait()
+
+        outbox = Outbox()
+        outbox.put(b"x")
+        await outbox.run(stuck, peer.close)
+        return peer
+
+    peer = asyncio.run(scene())
+    assert peer.ended is not None
+    assert peer.ended[0] == 1013
