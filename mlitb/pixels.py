@@ -41,7 +41,11 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 class BadImage(ValueError):
-    """A picture that is refused, with a reason for people."""
+    """A picture that is refused: `reason` is one of a few, str() adds what is particular to this one."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason} ({detail})" if detail else reason)
+        self.reason = reason
 
 
 def decode(data: bytes, width: int, height: int, channels: int, mode: Mode = "crop") -> Pixels:
@@ -55,8 +59,8 @@ def decode(data: bytes, width: int, height: int, channels: int, mode: Mode = "cr
         try:
             turn = image.getexif().get(ExifTags.Base.Orientation, 1)
             flat = _flattened(image, "L" if channels == 1 else "RGB")
-        except Exception as error:  # noqa: BLE001 - on hostile bytes Pillow's decoders raise whatever they like
-            raise BadImage(f"cannot be decoded: {_sentence(error)}") from error
+        except Exception as error:  # on hostile bytes Pillow's decoders raise whatever they like
+            raise BadImage("cut short or damaged", _sentence(error)) from error
     if turn in _TURNS and turn >= 5:
         width, height = height, width
     small = _resized(flat, width, height, mode)
@@ -87,11 +91,11 @@ def _opened(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadImage(f"has more than {MAX_PIXELS:,} pixels") from error
-    except Exception as error:  # noqa: BLE001 - as above: not only UnidentifiedImageError comes out of here
-        raise BadImage("is not a picture that can be read (JPEG, PNG, GIF, WebP or BMP)") from error
+        raise BadImage(f"more than {MAX_PIXELS:,} pixels") from error
+    except Exception as error:  # as above: not only UnidentifiedImageError comes out of here
+        raise BadImage("not a picture that can be read (JPEG, PNG, GIF, WebP or BMP)") from error
     if image.width * image.height > MAX_PIXELS:
-        raise BadImage(f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+        raise BadImage(f"more than {MAX_PIXELS:,} pixels", f"{image.width} x {image.height}")
     return image
 
 

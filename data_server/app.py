@@ -1,0 +1,167 @@
+"""The data server's HTTP interface: who may ask what, and which part answers.
+
+Rules of this file:
+- Adapters only: requests become calls to the store and the jobs, refusals become statuses with a sentence.
+- Nothing that can wait for a disk or a decoder runs on the event loop.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from data_server import tickets
+from data_server.guard import Cors, Guard
+from data_server.index import InUse
+from data_server.jobs import Jobs
+from data_server.receiving import check_size
+from data_server.refusal import Refusal
+from data_server.serving import shard_response
+from data_server.settings import Settings
+from data_server.store import Store, Unknown, report
+from data_server.uploads import Uploads, Wanted
+from mlitb.pixels import MAX_SIDE, Mode
+
+
+class CutQuery(BaseModel):
+    """What cut is wanted, as query parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+    width: int = Field(ge=1, le=MAX_SIDE)
+    height: int = Field(ge=1, le=MAX_SIDE)
+    channels: int = Field(default=3)
+    mode: Mode = "crop"
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    validation: float = Field(default=0.0, ge=0, le=0.9)
+    duplicates: str = Field(default="keep", pattern="^(keep|drop)$")
+
+
+class UploadQuery(CutQuery):
+    """The same for an upload, with the data set's name."""
+
+    name: str = Field(default="", max_length=100)
+
+
+def ticket_for(action: tickets.Action) -> Any:
+    """Make the dependency that lets a request through only with a ticket for this action."""
+
+    def check(request: Request) -> None:
+        try:
+            tickets.check(request.app.state.settings.secret, request.headers.get("authorization", ""), action)
+        except tickets.BadTicket as error:
+            raise Refusal(403, str(error)) from error
+
+    return Depends(check)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the data server over its data folder; raises StoreUnavailable or IndexUnavailable."""
+    store = Store(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        store.close()
+
+    app = FastAPI(title="MLitB data server", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.settings, app.state.store, app.state.counters = settings, store, Counter()
+    app.state.uploads = Uploads(settings, store, Jobs())
+    app.add_middleware(Cors, settings=settings)
+    app.add_middleware(Guard, settings=settings, counters=app.state.counters)
+    _add_refusals(app)
+    _add_reading(app, store)
+    _add_writing(app, store)
+    return app
+
+
+def _add_refusals(app: FastAPI) -> None:
+    def answer(status: Callable[[Exception], int], sentence: Callable[[Exception], str]) -> Any:
+        async def handler(_: Request, error: Exception) -> JSONResponse:
+            return JSONResponse({"detail": sentence(error)}, status(error))
+
+        return handler
+
+    def attribute(error: Exception) -> int:
+        return error.status if isinstance(error, Refusal) else int(getattr(error, "status_code", 500))
+
+    app.add_exception_handler(Refusal, answer(attribute, str))
+    app.add_exception_handler(Unknown, answer(lambda _: 404, lambda error: str(error.args[0])))
+    app.add_exception_handler(RequestValidationError, answer(lambda _: 422, _validation_sentence))
+    app.add_exception_handler(HTTPException, answer(attribute, lambda error: str(getattr(error, "detail", error))))
+    app.add_exception_handler(ClientDisconnect, answer(lambda _: 400, lambda _: "the upload was broken off"))
+
+
+def _validation_sentence(error: Exception) -> str:
+    assert isinstance(error, RequestValidationError)
+    told = [f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}" for one in error.errors()]
+    return "; ".join(told).replace("Value error, ", "")
+
+
+def _add_reading(app: FastAPI, store: Store) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        return {"ok": True, "counters": dict(app.state.counters)}
+
+    @app.get("/datasets")
+    def datasets() -> list[dict[str, Any]]:
+        return [report(document, uses=store.uses(document["id"])) for document in store.datasets()]
+
+    @app.get("/datasets/{dataset}")
+    def dataset(dataset: str) -> dict[str, Any]:
+        return report(store.dataset(dataset), uses=store.uses(dataset))
+
+    @app.get("/cuts/{cut}/manifest.json")
+    def manifest(cut: str) -> Response:
+        return JSONResponse(store.cut(cut))
+
+    @app.api_route("/shards/{name}.zip", methods=["GET", "HEAD"])
+    async def shard(name: str, request: Request) -> Response:
+        return await shard_response(store.shards, name, request)
+
+
+def _add_writing(app: FastAPI, store: Store) -> None:
+    @app.post("/datasets", status_code=201, dependencies=[ticket_for("upload")])
+    async def upload(request: Request, query: Annotated[UploadQuery, Query()]) -> dict[str, Any]:
+        _check_body(request, app.state.settings)
+        uploads: Uploads = app.state.uploads
+        return await uploads.receive(request.stream(), Wanted.of(query.model_dump()))
+
+    @app.post("/datasets/{dataset}/cuts", status_code=201, dependencies=[ticket_for("upload")])
+    async def another_cut(dataset: str, query: Annotated[CutQuery, Query()]) -> dict[str, Any]:
+        uploads: Uploads = app.state.uploads
+        return await uploads.cut(dataset, Wanted.of(query.model_dump()).spec)
+
+    @app.delete("/datasets/{dataset}", dependencies=[ticket_for("delete")])
+    def delete(dataset: str) -> dict[str, Any]:
+        try:
+            store.remove(dataset)
+        except InUse as error:
+            raise Refusal(409, f"the data set {dataset} is {error}: detach it there first") from error
+        return {"removed": dataset}
+
+    @app.put("/datasets/{dataset}/uses/{project}", dependencies=[ticket_for("use")])
+    def use(dataset: str, project: str) -> dict[str, Any]:
+        store.use(dataset, project, used=True)
+        return {"uses": store.uses(dataset)}
+
+    @app.delete("/datasets/{dataset}/uses/{project}", dependencies=[ticket_for("use")])
+    def unuse(dataset: str, project: str) -> dict[str, Any]:
+        store.use(dataset, project, used=False)
+        return {"uses": store.uses(dataset)}
+
+
+def _check_body(request: Request, settings: Settings) -> None:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        raise Refusal(415, "send the zip itself as the body (curl --data-binary @pictures.zip), not a form")
+    length = request.headers.get("content-length", "")
+    if length.isdecimal():
+        check_size(int(length), settings.limits)
+        request.app.state.uploads.check_room(int(length))

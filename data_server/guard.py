@@ -1,0 +1,71 @@
+"""What every request passes first: its Host, its Origin, the counters, and the CORS headers.
+
+Rules of this file:
+- Plain ASGI: a shard's way through here is a few dictionary look-ups.
+- A refusal is counted and answered with a sentence; nothing behind this file sees the request.
+"""
+
+from collections import Counter
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from data_server.hosts import host_allowed, origin_allowed
+from data_server.settings import Settings
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+TUS_REQUEST = ("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Defer-Length")
+TUS_RESPONSE = ("Location", "Upload-Offset", "Upload-Length", "Tus-Version", "Tus-Resumable", "Tus-Max-Size")
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Cors(CORSMiddleware):
+    """CORS for the master's origins, which depend on the name by which a browser reached it."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        super().__init__(
+            app,
+            allow_methods=METHODS,
+            allow_headers=("Authorization", "Content-Type", "Range", "If-None-Match", "If-Range", *TUS_REQUEST),
+            expose_headers=("Content-Length", "Content-Range", "ETag", *TUS_RESPONSE),
+            max_age=3600,
+        )
+        self._settings = settings
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        return origin_allowed(origin, self._settings)
+
+
+class Guard:
+    """Checks Host and Origin, and counts requests by outcome."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, counters: Counter[str]) -> None:
+        self._app, self._settings, self._counters = app, settings, counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        self._counters["requests"] += 1
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                self._counters[f"status {message['status']}"] += 1
+            await send(message)
+
+        refused = self._refusal(scope)
+        await (refused or self._app)(scope, receive, counted)
+
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not host_allowed(host, self._settings):
+            self._counters["refused host"] += 1
+            why = f"this server does not answer to the name {host[:200]!r}: start it with --lan or --allow-host"
+            return JSONResponse({"detail": why}, 400)
+        if origin and scope["method"] not in SAFE and not origin_allowed(origin, self._settings):
+            self._counters["refused origin"] += 1
+            return JSONResponse({"detail": f"pages of {origin[:200]!r} may not change anything here"}, 403)
+        return None

@@ -1,0 +1,61 @@
+"""Runs data_server.ingest for uploads: one at a time, in a process that can be killed, with bounded memory."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import data_server
+from data_server.ingest import Job
+from data_server.refusal import Refusal
+
+log = logging.getLogger(__name__)
+
+
+class Jobs:
+    """The queue of heavy work."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(1)
+
+    async def run(self, folder: Path, job: Job) -> dict[str, Any]:
+        """Run a job in its folder, after those before it; raises Refusal. Cancelling kills its processes."""
+        async with self._turn:
+            await asyncio.to_thread(job.save, folder)
+            answer = await self._process(folder)
+        if refused := answer.get("error"):
+            raise Refusal(refused["status"], refused["detail"])
+        return answer
+
+    async def _process(self, folder: Path) -> dict[str, Any]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "data_server.ingest", str(folder)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(),
+            start_new_session=True,  # a Ctrl-C in the terminal is the server's to handle
+        )
+        try:
+            # Not communicate(): it would close standard input, which is how the process learns that we are gone.
+            assert process.stdout is not None
+            assert process.stderr is not None
+            out, err, _ = await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            log.error("reading an upload ended with %s:\n%s", process.returncode, err.decode(errors="replace"))
+            raise Refusal(500, "reading the pictures failed, and nothing was kept; the data server's log says more")
+        answer: dict[str, Any] = json.loads(out)
+        return answer
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a process that finds this very package and starts no threads for linear algebra."""
+    root = str(Path(data_server.__file__).parent.parent)
+    return {**os.environ, "PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

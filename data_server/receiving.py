@@ -1,0 +1,84 @@
+"""An upload's bytes -> a file, counted, hashed and bounded, without waiting for the disk on the event loop."""
+
+import asyncio
+import errno
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from data_server.refusal import Refusal
+from data_server.settings import Limits
+
+CHUNK_BYTES = 1_000_000  # gathered before a thread is asked to write them
+FIRST_BYTES = (b"PK\x03\x04", b"PK\x05\x06")
+
+
+@dataclass(slots=True)
+class Receiver:
+    """A file that grows as an upload comes in."""
+
+    path: Path
+    limits: Limits
+    n_bytes: int = 0
+    _hash: Any = field(default_factory=hashlib.sha256)
+
+    async def receive(self, stream: AsyncIterator[bytes]) -> None:
+        """Write a whole stream; raises Refusal when it is no zip, too large, or the disk is full."""
+        with self.path.open("wb") as file:
+            parts: list[bytes] = []
+            held = 0
+            async for part in self._timely(stream):
+                parts.append(part)
+                held += len(part)
+                if held >= CHUNK_BYTES:
+                    await self._write(file, b"".join(parts))
+                    parts, held = [], 0
+            await self._write(file, b"".join(parts))
+        if not self.n_bytes:
+            raise Refusal(400, "nothing was uploaded: the body is empty")
+
+    def source(self) -> dict[str, Any]:
+        """Return what the data set's document says of this file."""
+        return {"sha256": self._hash.hexdigest(), "bytes": self.n_bytes}
+
+    async def _timely(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        iterator = aiter(stream)
+        while True:
+            try:
+                part = await asyncio.wait_for(anext(iterator), self.limits.idle_seconds)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise Refusal(
+                    408, f"nothing came for {self.limits.idle_seconds:g} s: the upload was given up"
+                ) from error
+            yield part
+
+    async def _write(self, file: BinaryIO, data: bytes) -> None:
+        if self.n_bytes == 0 and data and not data.startswith(FIRST_BYTES):
+            raise Refusal(415, "this is not a zip file: upload a zip of folders, one folder per label")
+        self.n_bytes += len(data)
+        check_size(self.n_bytes, self.limits)
+        try:
+            await asyncio.to_thread(self._write_now, file, data)
+        except OSError as error:
+            raise disk_refusal(error) from error
+
+    def _write_now(self, file: BinaryIO, data: bytes) -> None:
+        file.write(data)
+        self._hash.update(data)
+
+
+def check_size(n_bytes: int, limits: Limits) -> None:
+    """Raise Refusal for an upload of more bytes than are taken."""
+    if n_bytes > limits.upload_bytes:
+        raise Refusal(413, f"this upload has more than {limits.upload_bytes:,} bytes, the most that is taken")
+
+
+def disk_refusal(error: OSError) -> Exception:
+    """Return what to raise for a failed write: a Refusal when the disk is full, else the error itself."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return Refusal(507, "the data server's disk is full")
+    return error

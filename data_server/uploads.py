@@ -1,0 +1,96 @@
+"""From an upload's bytes to a data set: receive, ingest, commit, and clean up whatever happens in between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from data_server.cut import Spec
+from data_server.ingest import Job
+from data_server.jobs import Jobs
+from data_server.receiving import Receiver
+from data_server.refusal import Refusal
+from data_server.settings import Settings
+from data_server.store import Store, report
+from mlitb.pixels import check_shape
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an uploader asks for: a data set of this name, with this first cut."""
+
+    name: str
+    spec: Spec
+
+    @staticmethod
+    def of(query: dict[str, Any]) -> "Wanted":
+        """Take it from query parameters or metadata; raises Refusal for a cut that cannot be."""
+        fields = dict(query)
+        name = str(fields.pop("name", ""))
+        spec = Spec(**fields)
+        try:
+            check_shape(spec.width, spec.height, spec.channels, spec.mode)
+        except ValueError as error:
+            raise Refusal(422, str(error)) from error
+        return Wanted(" ".join(name.split()), spec)
+
+
+class Uploads:
+    """The one path behind every way to bring data in."""
+
+    def __init__(self, settings: Settings, store: Store, jobs: Jobs) -> None:
+        self._settings, self._store, self._jobs = settings, store, jobs
+        self._running = 0
+
+    async def receive(self, stream: AsyncIterator[bytes], wanted: Wanted) -> dict[str, Any]:
+        """Receive a whole upload and make its data set; returns the report. Raises Refusal."""
+        if self._running >= self._settings.limits.uploads:
+            raise Refusal(503, f"{self._running} uploads are under way, the most that are taken at once: try again")
+        self._running += 1
+        try:
+            with self._store.scratch() as folder:
+                receiver = Receiver(folder / "upload.zip", self._settings.limits)
+                await receiver.receive(stream)
+                return await self._make(folder, receiver.path, receiver.source(), wanted)
+        finally:
+            self._running -= 1
+
+    async def _make(self, folder: Path, upload: Path, source: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
+        if (known := await self._known(source, wanted)) is not None:
+            return known
+        result = await self._jobs.run(folder, self._job([upload], [source["sha256"]], wanted.spec))
+        spec = asdict(wanted.spec)
+        document = await asyncio.to_thread(self._store.add, wanted.name, upload, source, result, spec, folder)
+        if document is not None:
+            return report(document)
+        known = await self._known(source, wanted)  # an equal upload was quicker
+        if known is None:
+            raise Refusal(409, "the same zip was uploaded and deleted at the same time: upload it again")
+        return known
+
+    async def _known(self, source: dict[str, Any], wanted: Wanted) -> dict[str, Any] | None:
+        document = await asyncio.to_thread(self._store.known, source["sha256"])
+        return None if document is None else {**await self.cut(document["id"], wanted.spec), "known": True}
+
+    async def cut(self, dataset: str, spec: Spec) -> dict[str, Any]:
+        """Make another cut of a data set, unless it has it; returns the report. Raises Unknown or Refusal."""
+        document = await asyncio.to_thread(self._store.dataset, dataset)
+        if any(asdict(spec).items() <= line.items() for line in document["cuts"]):
+            return report(document)
+        hashes = [source["sha256"] for source in document["sources"]]
+        job = self._job([self._store.zips / f"{name}.zip" for name in hashes], hashes, spec)
+        job.names, job.labels = document["names"], [label["name"] for label in document["labels"]]
+        with self._store.scratch() as folder:
+            result = await self._jobs.run(folder, job)
+            return report(await asyncio.to_thread(self._store.add_cut, dataset, result, asdict(spec), folder))
+
+    def check_room(self, n_bytes: int) -> None:
+        """Raise Refusal when the disk has no room for an upload of this size."""
+        free = self._store.free_bytes() - self._settings.limits.reserve_bytes
+        if n_bytes > free:
+            raise Refusal(507, f"the data server's disk has room for {max(0, free):,} bytes, not for {n_bytes:,}")
+
+    def _job(self, sources: list[Path], hashes: list[str], spec: Spec) -> Job:
+        paths = [str(path.absolute()) for path in sources]
+        return Job(paths, hashes, spec, processes=self._settings.processes, limits=self._settings.limits)
