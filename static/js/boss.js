@@ -154,7 +154,10 @@ export class Boss {
     this.show({type: "welcome", client, owner});
     if (this.watched) this.tell("Watch", {project: this.watched});
     if (this.supply.endpoint) this.holds();
-    for (const worker of this.workers.values()) this.join(worker);
+    for (const worker of this.workers.values()) {
+      worker.joined = false;
+      this.join(worker);
+    }
   }
 
   async holds() {
@@ -246,7 +249,8 @@ export class Boss {
   /** @param {LocalWorker} worker */
   async join(worker) {
     await this.supply.listed; // the master allocates by what it was told before
-    if (!this.welcomed || !worker.endpoint) return;
+    if (!this.welcomed || !worker.endpoint || worker.joined) return;
+    worker.joined = true;
     const {number, project, role, wish} = worker;
     const {capacityVectors: capacity_vectors, capacityBytes: capacity_bytes, intensity} = wish;
     this.tell("Join", {project, worker: number, role, capacity_vectors, capacity_bytes, intensity});

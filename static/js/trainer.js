@@ -16,11 +16,12 @@ const KEPT_ASSIGNMENTS = 2; // an order under way may still name the one before 
 /** @typedef {{hash: string, count: number, labels: number[], offset: number, step: number}} Shard */
 /** @typedef {{pixels: Uint8Array, labels: Uint16Array}} Pictures */
 /** @typedef {{assignment: number, ready: number[], seed: number, cursor: number, micro_batch: number, until_ms: number, limit: number}} Order */
+/** @typedef {import("./engine/contract.js").Network} Network */
 /** @typedef {{iteration: number, version: number, order: Order, parameters: Float32Array}} Job */
 /** @typedef {{count: number, loss: number, wrong: number, gradient: Float32Array | null}} Outcome sums over vectors */
 /**
  * @typedef {object} Surroundings
- * @property {(layers: object[], labels: string[], batch: number) => Promise<any>} createNetwork
+ * @property {(layers: object[], labels: string[], batch: number) => Promise<Network>} createNetwork
  * @property {() => number} now milliseconds
  * @property {() => Promise<void>} rest comes back once the waiting messages were handled
  * @property {(message: import("./port.js").Message, transfer: Transferable[]) => void} answer
@@ -30,7 +31,7 @@ export class Trainer {
   /** @param {Surroundings} surroundings */
   constructor(surroundings) {
     this.surroundings = surroundings;
-    /** @type {any} */
+    /** @type {Network | null} */
     this.engine = null;
     this.version = -1;
     this.seed = 0;
@@ -118,7 +119,7 @@ export class Trainer {
    * @returns {Promise<Outcome>}
    */
   async compute({iteration, order, parameters}, start) {
-    const engine = this.engine;
+    const engine = /** @type {Network} */ (this.engine);
     const sums = nothing();
     const batches = this.batches(order);
     let rested = start;
@@ -151,7 +152,7 @@ export class Trainer {
     const pictures = shards.map(({hash}) => this.pictures.get(hash));
     if (!pictures[0] || pictures.includes(undefined)) return; // replaced while the order was under way
     const length = pictures[0].pixels.length / pictures[0].labels.length;
-    const batch = {pixels: new Uint8Array(size * length), labels: new Uint16Array(size), keys: new Uint32Array(size), n: 0};
+    const batch = {pixels: new Uint8Array(size * length), labels: new Int32Array(size), keys: new Uint32Array(size), n: 0};
     for (const {piece, index, key} of new Stream(shards, seed).take(cursor, limit)) {
       const {pixels, labels} = /** @type {Pictures} */ (pictures[piece]);
       batch.pixels.set(pixels.subarray(index * length, (index + 1) * length), batch.n * length);

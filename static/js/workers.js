@@ -36,6 +36,7 @@ export class LocalWorker {
     this.state = "waiting";
     this.reason = "";
     this.restarts = 0;
+    this.joined = false; // told to the master over this connection
     this.unanswered = 0;
     this.assignment = -1;
     /** @type {Shard[]} */
@@ -54,6 +55,7 @@ export class LocalWorker {
    */
   start(endpoint, engine, handlers, onFailed) {
     this.endpoint = endpoint;
+    this.joined = false;
     this.unanswered = 0;
     this.loaded.clear();
     const fail = (/** @type {string} */ reason) => void (this.endpoint === endpoint && onFailed(reason));

@@ -7,7 +7,10 @@ import hatch_build
 ROOT = Path(hatch_build.__file__).resolve().parent
 VENDOR = Path(__file__).resolve().parent / "vendor"
 
-MODULES = {"chai.js": 'export {expect, assert} from "chai";'}
+MODULES = {
+    "chai.js": 'export {expect, assert} from "chai";',
+    "make.js": 'export {zipSync} from "fflate"; export {encode as encodePng} from "fast-png";',
+}
 COPIES = {"mocha.js": "mocha/mocha.js"}
 
 
