@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from mlitb.access import Owner, Tickets
+from mlitb.core.messages import Action
 from mlitb.data_client import DataServer, fitting_cut
 from mlitb.live import Live
-from mlitb.runtime import Runtime
+from mlitb.projects import Projects
 from mlitb.settings import Settings
 
 MAX_BODY_BYTES = 1 << 20
@@ -30,7 +31,7 @@ class Shell:
     """What the routes work with."""
 
     settings: Settings
-    runtime: Runtime
+    projects: Projects
     owner: Owner
     tickets: Tickets
     data_server: DataServer
@@ -39,7 +40,7 @@ class Shell:
 
     def known(self, project: str) -> dict[str, Any]:
         """Return a project's view; 404 with a sentence when there is none."""
-        view = self.runtime.view(project)
+        view = self.projects.view(project)
         if view is None:
             raise HTTPException(404, f"there is no project {project[:60]!r}: it was removed, or the link is wrong")
         return view
@@ -102,7 +103,7 @@ class Changes(BaseModel):
 @router.get("/projects")
 async def list_projects(shell: Here) -> list[dict[str, Any]]:
     """List all projects."""
-    return shell.runtime.views()
+    return shell.projects.views()
 
 
 @router.get("/projects/{project}")
@@ -114,15 +115,31 @@ async def show_project(shell: Here, project: str) -> dict[str, Any]:
 @router.post("/projects", status_code=201)
 async def create_project(shell: Owned, wish: NewProject) -> dict[str, Any]:
     """Create a project, paused and without data."""
-    project = await shell.runtime.create(wish.name, wish.layers, wish.settings)
+    project = await shell.projects.create(wish.name, wish.layers, wish.settings)
     return shell.known(project)
 
 
-@router.post("/projects/{project}/{action}")
-async def act(shell: Owned, project: str, action: Literal["start", "pause", "reboot"]) -> dict[str, Any]:
-    """Start, pause or reboot a project."""
+@router.post("/projects/{project}/start")
+async def start_project(shell: Owned, project: str) -> dict[str, Any]:
+    """Let a project train."""
+    return await _wish(shell, project, "start")
+
+
+@router.post("/projects/{project}/pause")
+async def pause_project(shell: Owned, project: str) -> dict[str, Any]:
+    """Stop a project where it is; what was answered still counts."""
+    return await _wish(shell, project, "pause")
+
+
+@router.post("/projects/{project}/reboot")
+async def reboot_project(shell: Owned, project: str) -> dict[str, Any]:
+    """Take a project back to its seed: parameters, optimizer and history begin anew."""
+    return await _wish(shell, project, "reboot")
+
+
+async def _wish(shell: Shell, project: str, action: Action) -> dict[str, Any]:
     shell.known(project)
-    await shell.runtime.wish(project, action, {})
+    await shell.projects.wish(project, action, {})
     return shell.known(project)
 
 
@@ -130,7 +147,7 @@ async def act(shell: Owned, project: str, action: Literal["start", "pause", "reb
 async def change_project(shell: Owned, project: str, changes: Changes) -> dict[str, Any]:
     """Change settings; they hold from the next iteration."""
     shell.known(project)
-    await shell.runtime.wish(project, "set", changes.model_extra or {})
+    await shell.projects.wish(project, "set", changes.model_extra or {})
     return shell.known(project)
 
 
@@ -138,7 +155,7 @@ async def change_project(shell: Owned, project: str, changes: Changes) -> dict[s
 async def remove_project(shell: Owned, project: str) -> dict[str, Any]:
     """Remove a project with its parameters and history; its data sets stay."""
     view = shell.known(project)
-    await shell.runtime.wish(project, "remove", {})
+    await shell.projects.wish(project, "remove", {})
     for dataset in view["datasets"]:
         await shell.data_server.unuse(dataset["dataset"], project)
     return {"removed": project}
@@ -153,7 +170,7 @@ async def attach_data(shell: Owned, project: str, wish: NewData) -> dict[str, An
     cut = fitting_cut(report, shape["width"], shape["height"], shape["channels"])
     manifest = await shell.data_server.manifest(cut)
     await shell.data_server.use(wish.dataset, project)
-    await shell.runtime.attach(project, manifest)
+    await shell.projects.attach(project, manifest)
     return shell.known(project)
 
 
@@ -161,14 +178,14 @@ async def attach_data(shell: Owned, project: str, wish: NewData) -> dict[str, An
 async def history(shell: Here, project: str) -> list[dict[str, Any]]:
     """Return the figures of the iterations so far, thinned when they are many."""
     shell.known(project)
-    return await shell.runtime.history(project)
+    return await shell.projects.history(project)
 
 
 @router.get("/projects/{project}/model.json")
 async def download_model(shell: Here, project: str) -> Response:
     """Return the newest model as a file."""
     shell.known(project)
-    text, iteration = await shell.runtime.model(project)
+    text, iteration = await shell.projects.model(project)
     headers = {
         "content-disposition": f'attachment; filename="{project}-{iteration}.json"',
         "cache-control": "no-store",
@@ -185,8 +202,9 @@ async def ticket(shell: Owned, wish: TicketWish) -> dict[str, str]:
 @router.get("/health")
 async def health(shell: Here) -> dict[str, Any]:
     """Tell how the master is, and what it refused so far."""
-    refused = {**shell.refused, **shell.live.refused, **shell.runtime.master.counters}
-    return {"ok": not shell.runtime.trouble, "trouble": shell.runtime.trouble, "refused": refused}
+    trouble = shell.projects.disk.trouble
+    refused = {**shell.refused, **shell.live.refused, **shell.projects.runtime.master.counters}
+    return {"ok": not trouble, "trouble": trouble, "refused": refused}
 
 
 @router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)

@@ -7,8 +7,9 @@ Rules of this file:
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from mlitb.access import Owner
     from mlitb.settings import Settings
 
-DEFAULT_DATA_DIR = Path("data")
-
 
 @click.group()
 @click.version_option(__version__, prog_name="mlitb")
@@ -27,67 +26,74 @@ def main() -> None:
     """MLitB: people train one neural network together from their browsers."""
 
 
+Command = Callable[..., None]
+
+PORT = click.IntRange(1, 65535)
+SERVER_OPTIONS = (
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+    click.option("--port", default=8000, show_default=True, type=PORT, help="The master's port."),
+    click.option("--data-port", default=8001, show_default=True, type=PORT, help="The data server's port."),
+    click.option(
+        "--data-dir",
+        default=Path("data"),
+        show_default=True,
+        type=click.Path(path_type=Path),
+        help="Where everything is kept.",
+    ),
+    click.option("--lan", is_flag=True, help="Listen on all interfaces and print the link for other devices."),
+    click.option(
+        "--allow-host", multiple=True, metavar="NAME", help="Another name by which browsers may call this server."
+    ),
+    click.option("--public-url", default="", metavar="URL", help="What browsers call the master, behind a proxy."),
+    click.option("--data-url", default="", metavar="URL", help="What browsers call the data server, behind a proxy."),
+    click.option("--verbose", is_flag=True, help="Log what happens."),
+)
+
+
+def server_options(command: Command) -> Command:
+    """Give a command the options of a server."""
+    for option in reversed(SERVER_OPTIONS):
+        command = option(command)
+    return command
+
+
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="The master's port.")
-@click.option("--data-port", default=8001, show_default=True, type=click.IntRange(1, 65535), help="The data server's.")
-@click.option(
-    "--data-dir",
-    default=DEFAULT_DATA_DIR,
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Where everything is kept.",
-)
+@server_options
 @click.option("--demo", is_flag=True, help="Make the demo project `digits` (needs mlitb[demo]).")
-@click.option("--lan", is_flag=True, help="Listen on all interfaces and print the link for other devices.")
-@click.option(
-    "--allow-host", multiple=True, metavar="NAME", help="Another name by which browsers may call this server."
-)
-@click.option("--public-url", default="", help="What browsers call the master, when it is behind a proxy.")
-@click.option("--data-url", default="", help="What browsers call the data server, when it is behind a proxy.")
-@click.option("--verbose", is_flag=True, help="Log what happens.")
-def up(
-    host: str,
-    port: int,
-    data_port: int,
-    data_dir: Path,
-    demo: bool,
-    lan: bool,
-    allow_host: tuple[str, ...],
-    public_url: str,
-    data_url: str,
-    verbose: bool,
-) -> None:
+def up(demo: bool, verbose: bool, **options: Any) -> None:
     """Start master and data server; Ctrl-C stops both."""
+    _serve(options, demo, verbose, with_data_server=True)
+
+
+@main.command()
+@server_options
+@click.option("--internal-data-url", default="", metavar="URL", help="What the master itself calls the data server.")
+def master(verbose: bool, **options: Any) -> None:
+    """Start the master alone; the data server (`python -m data_server`) runs elsewhere."""
+    _serve(options, False, verbose, with_data_server=False)
+
+
+def _serve(options: dict[str, Any], demo: bool, verbose: bool, *, with_data_server: bool) -> None:
     from mlitb.demo import DemoFailed
     from mlitb.settings import Settings
     from mlitb.up import StartFailed
 
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    if port == data_port:
-        raise click.ClickException(f"master and data server cannot share port {port}: choose another with --data-port")
-    settings = Settings(
-        data_dir=data_dir.absolute(),
-        host=host,
-        port=port,
-        data_port=data_port,
-        lan=lan,
-        allow_hosts=tuple(name.lower() for name in allow_host),
-        public_url=public_url,
-        data_url=data_url,
-    )
+    if options["port"] == options["data_port"]:
+        raise click.ClickException("master and data server cannot share a port: choose another with --data-port")
+    options["data_dir"] = options["data_dir"].absolute()
+    options["allow_hosts"] = tuple(name.lower() for name in options.pop("allow_host"))
     try:
-        asyncio.run(_up(settings, demo))
+        asyncio.run(_up(Settings(**options), demo, with_data_server))
     except (StartFailed, DemoFailed) as error:
         raise click.ClickException(str(error)) from error
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
+    except asyncio.CancelledError:
+        click.echo("stopped before it was up", err=True)
 
 
-async def _up(settings: "Settings", demo: bool) -> None:
+async def _up(settings: "Settings", demo: bool, with_data_server: bool) -> None:
     from mlitb.demo import PROJECT, make_demo
     from mlitb.up import lan_address, up
 
@@ -102,7 +108,7 @@ async def _up(settings: "Settings", demo: bool) -> None:
         if settings.lan:
             _echo_lan_link(f"{settings.public_url or f'http://{lan_address()}:{settings.port}'}{page}")
 
-    await up(settings, announce)
+    await up(settings, announce, with_data_server=with_data_server)
 
 
 def _echo_lan_link(link: str) -> None:

@@ -50,7 +50,10 @@ async def make_demo(master: str, data_server: str, token: str) -> None:
 async def _upload(http: httpx.AsyncClient, data_server: str, ticket: str) -> str:
     with tempfile.TemporaryDirectory(prefix="mlitb-demo-") as folder:
         path = Path(folder) / "digits.zip"
-        digits_zip(path)
+        try:
+            digits_zip(path)
+        except RuntimeError as error:
+            raise DemoFailed(str(error)) from error
         shape = {"name": PROJECT, "width": "8", "height": "8", "channels": "1", "mode": "crop", "seed": "0"}
         headers = {"authorization": f"Bearer {ticket}", "content-type": "application/zip"}
         report = await _post(http, f"{data_server}/datasets", headers, params=shape, content=path.read_bytes())

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mlitb.engine import Block, Engine, EngineError, EngineNetwork
+from mlitb.pixels import MODES, Mode
 
 FORMAT = "mlitb-model"
 VERSION = 1
@@ -40,7 +41,7 @@ class Model:
     labels: tuple[str, ...]
     parameters: Vector
     iteration: int = 0
-    resize: str = "crop"  # how a picture of another size becomes the input's
+    resize: Mode = "crop"  # how a picture of another size becomes the input's
     settings: dict[str, Any] = field(default_factory=dict)  # period, optimizer and its hyper-parameters
     seed: int = 0
     figures: dict[str, Any] = field(default_factory=dict)  # error, loss, … of the last iteration
@@ -109,11 +110,18 @@ def parse(text: str, engine: Engine) -> tuple[Model, EngineNetwork]:
     normalisation = _typed(document, "normalisation", dict)
     model = Model(
         name=str(document.get("name", "")), layers=layers, labels=labels, parameters=parameters,
-        iteration=int(_typed(document, "iteration", int)), resize=str(normalisation.get("resize", "crop")),
+        iteration=int(_typed(document, "iteration", int)), resize=_mode(normalisation.get("resize", "crop")),
         settings=_typed(document, "hyper_parameters", dict), seed=int(_typed(document, "seed", int)),
         figures=_typed(document, "figures", dict), engine=str(document.get("engine", "")),
     )  # fmt: skip
     return model, network
+
+
+def _mode(given: Any) -> Mode:
+    for mode in MODES:
+        if given == mode:
+            return mode
+    raise ModelError(f'"resize" is {given!r}; it must be one of {", ".join(MODES)}')
 
 
 def _typed(document: Mapping[str, Any], name: str, kind: type) -> Any:

@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 from mlitb.core.events import Attached, Created, Wished
 from mlitb.core.messages import Action
@@ -20,6 +20,7 @@ from mlitb.core.refusal import Refusal
 from mlitb.disk import Disk
 from mlitb.engine import EngineError
 from mlitb.model import Model, to_json
+from mlitb.pixels import Mode
 from mlitb.runtime import Runtime
 from mlitb.storage import Checkpoint, Project, Storage
 from mlitb.vectors import Vectors
@@ -27,10 +28,10 @@ from mlitb.vectors import Vectors
 log = logging.getLogger("mlitb")
 
 MAX_ID = 40
-CHECKPOINT_S = 10.0
-"""A kill -9 loses at most so much of training."""
-
-HISTORY_KEYS = ("iteration", "error", "loss", "vectors", "power", "trainers", "efficiency")
+HISTORY_KEYS = ("iteration", "error", "loss", "vectors", "power", "trainers", "efficiency", "learning_rate")
+SHOWN = ("dataset", "cut", "vectors", "labels", "mode")
+WORK_KEYS = ("work", "lists")
+"""What repeats an iteration: who computed how many vectors from which cursor of which list, in order of acceptance."""
 
 
 class Projects:
@@ -41,7 +42,7 @@ class Projects:
         self.storage = storage
         self.disk = Disk()
         self._records: dict[str, Project] = {}
-        self._saved: dict[str, float] = {}
+        self._figures: dict[str, dict[str, Any]] = {}  # of the last iteration
         runtime.on_record = self._record
         runtime.on_save = self._save
         runtime.on_forget = self._forget
@@ -127,10 +128,8 @@ class Projects:
 
     def _current(self, project: str) -> Project:
         view = self.runtime.master.project(project)
-        record = replace(
-            self._records[project], name=view.name, layers=view.layers, settings=view.settings, running=view.running
-        )
-        self._records[project] = record
+        kept = {key: view[key] for key in ("name", "layers", "settings", "seed", "running")}
+        record = self._records[project] = replace(self._records[project], **kept)
         return record
 
     # ---------------------------------------------------------------------------------------- what is looked at
@@ -145,3 +144,52 @@ class Projects:
     async def history(self, project: str) -> list[dict[str, Any]]:
         """Return the figures of the iterations so far, thinned when they are many."""
         return await self.disk.ask(self.storage.history, project)
+
+    async def model(self, project: str) -> tuple[str, int]:
+        """Return a project's newest model as JSON text, and its iteration; raise Refusal before there is one."""
+        vectors = self.runtime.vectors.get(project)
+        if vectors is None or not vectors.parameters.size:
+            raise Refusal(409, "this project has no model yet: give it data first")
+        view = self.runtime.master.project(project)
+        model = Model(
+            name=view["name"], layers=view["layers"], labels=view["labels"], parameters=vectors.parameters,
+            iteration=view["iteration"], resize=self._resize(project), settings=view["settings"], seed=view["seed"],
+            figures=dict(self._figures.get(project, {})), engine=self.runtime.engine.sha256,
+        )  # fmt: skip
+        return await asyncio.to_thread(self._to_json, model), model.iteration
+
+    def _to_json(self, model: Model) -> str:
+        return to_json(model, self.runtime.engine.network(model.layers, len(model.labels), 1).layout)
+
+    def _resize(self, project: str) -> Mode:
+        manifests = self._records[project].manifests
+        return cast(Mode, manifests[0]["mode"]) if manifests else "crop"
+
+    def _view(self, project: str) -> dict[str, Any]:
+        view = self.runtime.master.project(project, self.runtime.clock())
+        datasets = [{key: manifest[key] for key in SHOWN} for manifest in self._records[project].manifests]
+        return {**view, "status": asdict(view["status"]), "datasets": datasets}
+
+    # -------------------------------------------------------------------------------------- what the core wants kept
+    def _record(self, project: str, figures: dict[str, Any]) -> None:
+        now = time.time()
+        kept = {key: figures[key] for key in HISTORY_KEYS} | {"time": now}
+        self._figures[project] = kept
+        self.disk.tell(self.storage.add_history, project, kept, {key: figures[key] for key in WORK_KEYS})
+
+    def _save(self, project: str) -> None:
+        vectors = self.runtime.vectors.get(project)
+        if project not in self._records:
+            return  # it is being created, and stored by who creates it
+        self.disk.tell(self.storage.put_project, self._current(project))
+        if vectors is None or not vectors.parameters.size:
+            return
+        view = self.runtime.master.project(project)
+        arrays = {"parameters": vectors.parameters, **vectors.state}
+        checkpoint = Checkpoint(view["iteration"], view["learning_rate"], view["labels"], arrays)
+        self.disk.tell(self.storage.save, project, checkpoint)
+
+    def _forget(self, project: str) -> None:
+        del self._records[project]
+        self._figures.pop(project, None)
+        self.disk.tell(self.storage.remove_project, project)

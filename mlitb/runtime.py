@@ -68,6 +68,7 @@ class Runtime:
         self._clients: dict[int, Outbox] = {}
         self._numbers = itertools.count(1)
         self._jobs = Jobs()
+        self._stepping: set[str] = set()  # projects whose Step or Initialise is under way
         self._events: deque[tuple[Event, Vector | None]] = deque()
         self._feeding = False
         self._timer: asyncio.TimerHandle | None = None
@@ -111,6 +112,12 @@ class Runtime:
         """Get ready to be fed, inside the event loop."""
         self.failed = asyncio.get_running_loop().create_future()
 
+    async def failure(self) -> None:
+        """Wait for a failure of our own and raise it."""
+        while self.failed is None:
+            await asyncio.sleep(0.02)
+        await asyncio.shield(self.failed)
+
     async def stop(self) -> None:
         """Stop the timer, let running work end, say goodbye to all clients."""
         if self._timer is not None:
@@ -122,7 +129,7 @@ class Runtime:
         for client in list(self._clients):
             self._close(client, "the server is being stopped; it will be back", 2000)
         if self.failed is not None and not self.failed.done():
-            self.failed.cancel()
+            self.failed.set_result(None)
 
     # ------------------------------------------------------------------------------------------------- clients
     def connect(self, owner: bool) -> tuple[int, Outbox]:
@@ -171,19 +178,29 @@ class Runtime:
             case Step():
                 self._step(effect)
             case Initialise():
+                self._stepping.add(effect.project)
                 self._spawn(self._initialise(effect))
             case Record(project, figures):
                 self.on_record(project, figures)
             case Save(project):
                 self.on_save(project)
             case Forget(project):
-                self._jobs.forget(project)
-                self.vectors.pop(project, None)
-                self.on_forget(project)
+                self._forget(project)
             case Log(level, text, project):
                 log.log(LEVELS[level], "%s%s", f"{project}: " if project else "", text)
             case _:
                 raise AssertionError(effect)
+
+    def _forget(self, project: str) -> None:
+        self._jobs.forget(project)
+        self.vectors.pop(project, None)
+        self.on_forget(project)
+        if project in self._stepping:  # dropped, but the core still waits to hear of it
+            self._stepped(project, False, 0.0)
+
+    def _stepped(self, project: str, finite: bool, learning_rate: float) -> None:
+        self._stepping.discard(project)
+        self.feed(Stepped(project, finite, learning_rate))
 
     def _broadcast(self, effect: Broadcast) -> None:
         head = Parameters(effect.project, effect.iteration, effect.version)
@@ -193,8 +210,9 @@ class Runtime:
 
     def _step(self, effect: Step) -> None:
         def done(finite: bool) -> None:
-            self.feed(Stepped(effect.project, finite, effect.learning_rate))
+            self._stepped(effect.project, finite, effect.learning_rate)
 
+        self._stepping.add(effect.project)
         vectors = self.vectors[effect.project]
         hyper = Hyper.parse(effect.settings)
         self._work(effect.project, vectors.step(hyper, effect.vectors, effect.learning_rate, done))
@@ -211,7 +229,7 @@ class Runtime:
             vectors.grow(effect.layers, fresh, effect.labels)
         else:
             vectors.initialise(fresh, effect.labels)
-        self.feed(Stepped(effect.project, True, effect.learning_rate))
+        self._stepped(effect.project, True, effect.learning_rate)
 
     def _fresh(self, effect: Initialise) -> Vector:
         return self.engine.network(effect.layers, effect.labels, 1).initial(effect.seed)

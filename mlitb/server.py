@@ -24,10 +24,11 @@ from mlitb import __version__, resources
 from mlitb.access import Guard, HostPolicy, Owner, Tickets, data_url
 from mlitb.api import Shell, router
 from mlitb.core.messages import PROTOCOL
-from mlitb.core.project import Refusal
+from mlitb.core.refusal import Refusal
 from mlitb.data_client import DataServer, DataServerError
+from mlitb.disk import NotStored
 from mlitb.live import Live
-from mlitb.runtime import Runtime
+from mlitb.projects import Projects
 from mlitb.settings import Settings
 
 COOKIE_S = 365 * 24 * 3600
@@ -44,21 +45,21 @@ class RevalidatedFiles(StaticFiles):
         return response
 
 
-def create_app(settings: Settings, runtime: Runtime, owner: Owner, tickets: Tickets) -> FastAPI:
-    """Build the application around a runtime (which its lifespan starts and stops)."""
+def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Tickets) -> FastAPI:
+    """Build the application around the projects (which its lifespan starts and stops)."""
     data_server = DataServer(settings.data_server, tickets)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await runtime.start()
+        await projects.start()
         yield
-        await runtime.stop()
+        await projects.stop()
         await data_server.close()
 
     app = FastAPI(title="MLitB", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    live = Live(runtime, settings)
+    live = Live(projects.runtime, settings)
     policy = HostPolicy(settings.lan, settings.allow_hosts)
-    shell = Shell(settings, runtime, owner, tickets, data_server, live)
+    shell = Shell(settings, projects, owner, tickets, data_server, live)
     app.state.shell = shell
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(Guard, policy, settings.public_url, settings.data_url, settings.data_port, shell.refused)
@@ -74,8 +75,8 @@ def browser_config(shell: Shell, request: Request) -> dict[str, Any]:
     url = request.url
     return {
         "protocol": PROTOCOL,
-        "engine": shell.runtime.engine.sha256,
-        "engine_url": f"/engine/{shell.runtime.engine.sha256}.wasm",
+        "engine": shell.projects.runtime.engine.sha256,
+        "engine_url": f"/engine/{shell.projects.runtime.engine.sha256}.wasm",
         "data_url": data_url(
             url.scheme, request.headers.get("host", ""), shell.settings.data_url, shell.settings.data_port
         ),
@@ -119,7 +120,7 @@ def _add_pages(app: FastAPI, shell: Shell) -> None:
 
     @app.get("/engine/{name}.wasm")
     async def engine(name: str) -> Response:
-        if name != shell.runtime.engine.sha256:
+        if name != shell.projects.runtime.engine.sha256:
             raise HTTPException(404, "this master runs another engine: load the page again")
         headers = {"cache-control": "public, max-age=31536000, immutable"}
         return Response(resources.engine(), media_type="application/wasm", headers=headers)
@@ -168,6 +169,10 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(DataServerError)
     async def data_server_error(request: Request, error: DataServerError) -> Response:
         return answer(request, error.status, str(error))
+
+    @app.exception_handler(NotStored)
+    async def not_stored(request: Request, error: NotStored) -> Response:
+        return answer(request, 507, str(error))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -32,7 +32,7 @@ MIGRATIONS = (
     );
     CREATE TABLE history (
       project TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE, iteration INTEGER NOT NULL, time REAL NOT NULL,
-      figures TEXT NOT NULL, PRIMARY KEY (project, iteration)
+      figures TEXT NOT NULL, work TEXT NOT NULL, PRIMARY KEY (project, iteration)
     ) WITHOUT ROWID;
     """,
 )
@@ -135,11 +135,11 @@ class Storage:
             folder.rmdir()
 
     # ------------------------------------------------------------------------------------------------- history
-    def add_history(self, project: str, figures: Mapping[str, Any]) -> None:
-        """Keep one iteration's figures (a project removed meanwhile is ignored)."""
+    def add_history(self, project: str, figures: Mapping[str, Any], work: Mapping[str, Any]) -> None:
+        """Keep one iteration's figures and its work log (of a project removed meanwhile: nothing)."""
         self._db.execute(
-            "INSERT OR REPLACE INTO history SELECT id, ?, ?, ? FROM project WHERE id = ?",
-            (figures["iteration"], figures["time"], json.dumps(dict(figures)), project),
+            "INSERT OR REPLACE INTO history SELECT id, ?, ?, ?, ? FROM project WHERE id = ?",
+            (figures["iteration"], figures["time"], json.dumps(figures), json.dumps(work), project),
         )
 
     def history(self, project: str, most: int = 2000) -> list[dict[str, Any]]:
@@ -197,7 +197,7 @@ def content_hash(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
     total = hashlib.sha256()
     for name in sorted(arrays):
         total.update(name.encode() + b"\0")
-        total.update(memoryview(arrays[name]).cast("B"))
+        total.update(arrays[name].tobytes())
     return total.hexdigest()
 
 

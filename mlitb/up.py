@@ -11,18 +11,21 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from mlitb import resources
 from mlitb.access import Owner, Tickets
 from mlitb.engine import Engine
+from mlitb.projects import Projects
 from mlitb.runtime import Runtime
 from mlitb.server import create_app
 from mlitb.settings import Settings, SettingsError, prepare_data_dir, secret
@@ -37,6 +40,9 @@ GRACE_S = 5
 
 MAX_RESTARTS = 5
 """A data server that ends so often by itself is broken: then everything stops, with a sentence."""
+
+
+Announce = Callable[[Owner], Awaitable[None]]
 
 
 class StartFailed(RuntimeError):
@@ -136,24 +142,6 @@ def check_speedups() -> None:
         log.warning("websockets has no C speed-ups on this machine: large networks will be slow to receive")
 
 
-def uvicorn_server(app: object, settings: Settings) -> uvicorn.Server:
-    """Return the master's server with the options that docs/architecture.md justifies."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            ws="websockets-sansio",
-            ws_per_message_deflate=False,  # type: ignore[arg-type]
-            ws_max_size=settings.max_frame_bytes,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-    )
-
-
 def prepare(settings: Settings) -> tuple[Engine, Storage, Owner, Tickets]:
     """Open all that the master needs; raise StartFailed."""
     try:
@@ -171,37 +159,97 @@ def bound_host(settings: Settings) -> str:
     return "0.0.0.0" if settings.lan and ipaddress.ip_address(settings.host).is_loopback else settings.host
 
 
-async def up(settings: Settings, announce: Callable[[Owner], Awaitable[None]]) -> None:
-    """Run master and data server until a signal; call `announce` when both answer; raise StartFailed."""
+class MasterServer(uvicorn.Server):
+    """uvicorn's server, with signals left to `up`, which has a child to end as well."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def uvicorn_server(app: FastAPI, settings: Settings) -> MasterServer:
+    """Return the master's server with the options that docs/architecture.md justifies."""
+    return MasterServer(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            ws_max_size=settings.max_frame_bytes,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+
+
+def stop_on_signals(server: uvicorn.Server) -> None:
+    """Let Ctrl-C and SIGTERM end the server in order, or the start when it is not up yet."""
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    assert main is not None
+
+    def stop() -> None:
+        server.should_exit = True
+        if not server.started:
+            main.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+
+
+async def up(settings: Settings, announce: Announce, *, with_data_server: bool = True) -> None:
+    """Run the master, and the data server unless it runs elsewhere, until a signal; raise StartFailed.
+
+    `announce` is called with the owner when both answer.
+    """
     engine, storage, owner, tickets = prepare(settings)
     host = bound_host(settings)
-    bind(host, settings.data_port, "--data-port").close()
+    if with_data_server:
+        bind(host, settings.data_port, "--data-port").close()
     listener = bind(host, settings.port, "--port")
     check_speedups()
-    app = create_app(settings, Runtime(engine, storage, settings.max_parameters), owner, tickets)
+    projects = Projects(Runtime(engine), storage)
+    server = uvicorn_server(create_app(settings, projects, owner, tickets), settings)
     child = DataServerProcess(settings, host)
-    server = uvicorn_server(app, settings)
-    tasks: set[asyncio.Task[None]] = set()
+    stop_on_signals(server)
+    tasks: list[asyncio.Task[None]] = []
     try:
-        await child.start()
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        tasks = {serving, asyncio.create_task(child.watch()), asyncio.create_task(_announce(server, owner, announce))}
-        while not serving.done():
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            tasks -= done
-            for task in done:
-                task.result()
+        if with_data_server:
+            await child.start()
+            tasks.append(asyncio.create_task(child.watch()))
+        tasks.append(asyncio.create_task(_announced(server, owner, announce)))
+        tasks.append(asyncio.create_task(projects.runtime.failure()))
+        await _until_served(asyncio.create_task(server.serve(sockets=[listener])), tasks)
     finally:
-        server.should_exit = True
-        for task in tasks:
-            if task is not serving:
-                task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(server, tasks)
         await child.stop()
         listener.close()
 
 
-async def _announce(server: uvicorn.Server, owner: Owner, announce: Callable[[Owner], Awaitable[None]]) -> None:
+async def _until_served(serving: asyncio.Task[None], others: list[asyncio.Task[None]]) -> None:
+    """Wait until the server ends; what fails beside it ends it, too."""
+    others.append(serving)
+    waiting = set(others)
+    while not serving.done():
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    serving.result()
+
+
+async def _end(server: uvicorn.Server, tasks: list[asyncio.Task[None]]) -> None:
+    server.should_exit = True
+    serving = tasks[-1:] if server.started else []
+    for task in tasks:
+        if task not in serving:
+            task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _announced(server: uvicorn.Server, owner: Owner, announce: Announce) -> None:
     while not server.started and not server.should_exit:
         await asyncio.sleep(0.02)
     if server.started:

@@ -64,7 +64,7 @@ def test_history_is_thinned_evenly_and_keeps_the_newest(tmp_path: Path) -> None:
     store = Storage(tmp_path)
     store.put_project(PROJECT)
     for i in range(1, 1002):
-        store.add_history("digits", {"iteration": i, "time": float(i), "error": 0.5})
+        store.add_history("digits", {"iteration": i, "time": float(i), "error": 0.5}, {})
     thinned = store.history("digits", most=100)
     assert len(thinned) <= 102
     assert thinned[-1]["iteration"] == 1001
@@ -75,13 +75,13 @@ def test_history_is_thinned_evenly_and_keeps_the_newest(tmp_path: Path) -> None:
 def test_removing_a_project_leaves_nothing_of_it(tmp_path: Path) -> None:
     store = Storage(tmp_path)
     store.put_project(PROJECT)
-    store.add_history("digits", {"iteration": 1, "time": 1.0})
+    store.add_history("digits", {"iteration": 1, "time": 1.0}, {})
     path = store.save("digits", checkpoint(1))
     store.remove_project("digits")
     assert store.projects() == []
     assert store.history("digits") == []
     assert not path.parent.exists()
-    store.add_history("digits", {"iteration": 2, "time": 2.0})  # figures that were on their way
+    store.add_history("digits", {"iteration": 2, "time": 2.0}, {})  # figures that were on their way
     assert store.history("digits") == []
     store.close()
 

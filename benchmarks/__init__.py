@@ -1,0 +1,1 @@
+"""Benchmarks: each runs alone, prints a table, and with --json one object."""
