@@ -73,28 +73,33 @@ export class Trainer {
     this.surroundings.answer({type: "loaded", hash}, []);
   }
 
-  /** End the order at work: it is answered with what it has. */
+  /** End the order at work, which is answered with what it has, and the one that waits, with nothing. */
   stop() {
     this.stopped = true;
+    if (this.next) this.answer(this.next, nothing(), 0);
+    this.next = null;
   }
 
   /** @param {Job} job */
   async order(job) {
-    if (this.next) this.answer(this.next, nothing(), 0);
+    this.stop();
     this.next = job;
-    this.stopped = true;
-    if (this.busy) return; // the one at work sees `stopped` at its next rest, then takes this one
+    if (this.busy) return; // the one at work sees `stopped` at its next rest, then this one is taken
     this.busy = true;
     try {
-      while (this.next) await this.turn(this.next);
+      while (this.next) {
+        await this.built;
+        await this.turn();
+      }
     } finally {
       this.busy = false;
     }
   }
 
-  /** @param {Job} job */
-  async turn(job) {
-    await this.built;
+  /** Do the order that waits. */
+  async turn() {
+    const job = this.next;
+    if (!job) return;
     this.next = null;
     this.stopped = false;
     const start = this.surroundings.now();

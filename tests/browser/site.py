@@ -1,11 +1,13 @@
 """A small site for browser tests: folders of the checkout under fixed names, with the policy that the master sends.
 
 Rules of this file:
-- Only what a test page may load: /static, /vendor (mocha, chai), /golden, /unit, and what a test adds by hand.
+- Only what a test page may load: /static, /vendor (mocha, chai), /golden, /unit, and what a test adds: by a route in
+  Python, or from the page by PUT; GET /asked/PATH tells how often PATH was asked for.
 - The Content-Security-Policy is the master's, so a test fails where the real page would.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,11 +41,25 @@ class Request(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     routes: dict[str, Route]
+    kept: dict[str, bytes]
+    asked: Counter[str]
+
+    @property
+    def place(self) -> str:
+        """The path of the address, decoded."""
+        return unquote(urlsplit(self.path).path)
 
     def do_GET(self) -> None:
-        path = unquote(urlsplit(self.path).path)
-        route = next((made for start, made in self.routes.items() if path.startswith(start)), found)
-        status, headers, body = route(self)
+        self.asked[self.place] += 1
+        route = next((made for start, made in self.routes.items() if self.place.startswith(start)), found)
+        self.answer(*route(self))
+
+    def do_PUT(self) -> None:
+        self.kept[self.place] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(204, {}, b"")
+
+    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        """Send an answer with the master's policy."""
         self.send_response(status)
         for name, value in {"Content-Security-Policy": POLICY, **headers}.items():
             self.send_header(name, value)
@@ -56,8 +72,12 @@ class Request(BaseHTTPRequestHandler):
 
 
 def found(request: Request) -> Answer:
-    """Answer with the file that the path names, or 404."""
-    path = unquote(urlsplit(request.path).path)
+    """Answer with what was put there, or the file that the path names, or 404."""
+    path = request.place
+    if path in request.kept:
+        return 200, {"Content-Type": "application/octet-stream"}, request.kept[path]
+    if path.startswith("/asked/"):
+        return 200, {"Content-Type": "text/plain"}, str(request.asked[path.removeprefix("/asked")]).encode()
     for start, folder in FOLDERS.items():
         file = (folder / path[len(start) :]).resolve()
         if path.startswith(start) and file.is_file() and file.is_relative_to(folder):
@@ -68,7 +88,7 @@ def found(request: Request) -> Answer:
 @contextmanager
 def serving(routes: dict[str, Route] | None = None) -> Iterator[str]:
     """Serve the site on a free loopback port while the block runs; give its address without a final slash."""
-    handler = type("Handler", (Request,), {"routes": routes or {}})
+    handler = type("Handler", (Request,), {"routes": routes or {}, "kept": {}, "asked": Counter()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,0 +1,343 @@
+import {expect} from "/vendor/chai.js";
+import {Boss} from "/static/js/boss.js";
+import {PROTOCOL, decode, encode} from "/static/js/protocol.js";
+import {Clock} from "/unit/made.js";
+
+/** A connection whose other end is the test. */
+class Line {
+  readyState = 0;
+  bufferedAmount = 0;
+  heard = [];
+  send(frame) { this.heard.push(decode(frame)); }
+  close() { this.readyState = 3; }
+  open() { this.readyState = 1; this.onopen(); }
+  drop() { this.readyState = 3; this.onclose({code: 1006, reason: ""}); }
+  say(type, fields, vector = null) { this.onmessage({data: encode({type, ...fields}, vector)}); }
+  of(type) { return this.heard.filter(({message}) => message.type === type).map(({message, vector}) => ({...message, vector})); }
+}
+
+/** A Web Worker whose inside is the test. */
+class Fake {
+  onmessage = null;
+  onerror = null;
+  got = [];
+  ended = false;
+  postMessage(message) { this.got.push(message); }
+  terminate() { this.ended = true; }
+  say(message) { this.onmessage({data: message}); }
+  of(type) { return this.got.filter(message => message.type === type); }
+}
+
+const NETWORK = {project: "p", version: 1, layers: [], labels: ["a", "b"], seed: 3};
+const SHARDS = ["aa", "bb"].map(hash => ({hash, cut: "c", count: 10, bytes: 100, labels: [0, 1], offset: 0, step: 1}));
+const order = (worker, fields = {}) => ({
+  worker, assignment: 1, ready: [0, 1], seed: 1, cursor: 0, micro_batch: 4, until_ms: 1000, limit: 20, ...fields,
+});
+const settled = () => new Promise(resolve => setTimeout(resolve));
+
+function make() {
+  const clock = new Clock(), lines = [], workers = [], shown = [], data = new Fake();
+  const page = {postMessage: message => shown.push(message), onmessage: null};
+  const boss = new Boss(page, {engine: "e".repeat(64), engine_url: "/e", data_url: "http://data.test"}, {
+    open: () => lines[lines.push(new Line()) - 1],
+    startWorker: () => workers[workers.push(new Fake()) - 1],
+    startData: () => data,
+    compile: async () => "module",
+    device: "a test",
+    later: clock.later,
+    cancel: clock.cancel,
+    random: () => 1,
+  });
+  boss.start();
+  const say = message => page.onmessage({data: message});
+  const rows = () => (clock.pass(250), shown.filter(({type}) => type === "workers").at(-1).workers);
+  const last = type => shown.filter(message => message.type === type).at(-1);
+  return {boss, clock, lines, line: () => lines.at(-1), workers, shown, data, say, rows, last};
+}
+
+/** A boss with `n` workers that have joined, hold both shards and have the parameters of iteration 1. */
+async function working(n) {
+  const made = make();
+  made.line().open();
+  made.line().say("Welcome", {client: 4, resume: "token", owner: false});
+  for (let i = 0; i < n; i++) made.say({type: "add", project: "p", role: "trainer"});
+  made.data.say({type: "cached", hashes: ["aa"], kind: "indexeddb", why: ""});
+  await settled();
+  made.line().say("Network", NETWORK);
+  for (let worker = 1; worker <= n; worker++) {
+    made.line().say("Assign", {project: "p", worker, assignment: 1, shards: SHARDS});
+    for (const {hash} of SHARDS) made.workers[worker - 1].say({type: "loaded", hash});
+  }
+  made.clock.pass(100);
+  await settled();
+  made.begin = (iteration, ...orders) => {
+    made.line().say("Parameters", {project: "p", iteration, version: 1}, Float32Array.of(1, 2));
+    made.line().say("Orders", {project: "p", iteration, orders});
+  };
+  made.result = (worker, iteration, fields = {}) => made.workers[worker - 1].say({
+    type: "result", iteration, count: 8, loss: 4, wrong: 1, ms: 100, all: false, gradient: Float32Array.of(worker, 10), ...fields,
+  });
+  made.answers = () => made.line().of("Answer");
+  return made;
+}
+
+describe("boss: coming in", () => {
+  it("introduces itself first, and watches what the page watches", () => {
+    const {line, say, last} = make();
+    say({type: "watch", project: "p"});
+    expect(last("connection").state).to.equal("connecting");
+    line().open();
+    expect(line().heard[0].message).to.deep.equal({type: "Hello", protocol: PROTOCOL, engine: "e".repeat(64), resume: "", device: "a test"});
+    line().say("Welcome", {client: 4, resume: "token", owner: true});
+    expect(last("welcome")).to.deep.equal({type: "welcome", client: 4, owner: true});
+    expect(last("connection").state).to.equal("open");
+    expect(line().of("Watch")[0].project).to.equal("p");
+  });
+
+  it("tells what it holds before it joins, and each shard as it becomes usable", async () => {
+    const made = await working(1);
+    expect(made.line().heard.map(({message}) => message.type)).to.deep.equal(["Hello", "Holds", "Join", "Ready", "Ready"]);
+    expect(made.line().of("Holds")[0].shards).to.deep.equal(["aa"]);
+    expect(made.line().of("Join")[0]).to.deep.include({project: "p", worker: 1, role: "trainer", capacity_vectors: 3000});
+    expect(made.line().of("Ready").map(({shards}) => shards)).to.deep.equal([["aa"], ["bb"]]);
+    expect(made.data.of("want")[0]).to.deep.equal({type: "want", worker: 1, hashes: ["aa", "bb"]});
+  });
+
+  it("gives a worker engine, network and assignment in this order", async () => {
+    const {workers} = await working(1);
+    expect(workers[0].got.map(({type}) => type)).to.deep.equal(["start", "network", "assign"]);
+    expect(workers[0].got[0].module).to.equal("module");
+  });
+
+  it("wants only what a worker lacks when its assignment changes, and tells the rest as ready", async () => {
+    const {line, data, workers, clock} = await working(1);
+    const next = [SHARDS[1], {...SHARDS[0], hash: "cc"}];
+    line().say("Assign", {project: "p", worker: 1, assignment: 2, shards: next});
+    clock.pass(100);
+    expect(data.of("want").at(-1).hashes).to.deep.equal(["cc"]);
+    expect(line().of("Ready").at(-1)).to.deep.include({assignment: 2, shards: ["bb"]});
+    await settled();
+    expect(workers[0].of("assign").at(-1)).to.deep.include({assignment: 2, shards: next});
+  });
+
+  it("ends with a sentence when the page is too old", async () => {
+    const {line, last, workers, clock, lines} = await working(1);
+    line().say("Reload", {reason: "the engine changed"});
+    clock.pass(1e6);
+    expect(last("connection")).to.include({state: "reload", reason: "the engine changed"});
+    expect(workers[0].ended).to.equal(true);
+    expect(lines.length).to.equal(1);
+  });
+
+  it("keeps a worker that was refused in the table, with the reason", async () => {
+    const {line, rows, last} = await working(1);
+    line().say("Refused", {status: 404, reason: "there is no project p", about: "Join", worker: 1});
+    expect(rows()[0]).to.include({worker: 1, state: "failed", reason: "there is no project p"});
+    expect(last("refused").status).to.equal(404);
+  });
+});
+
+describe("boss: an iteration", () => {
+  it("adds its workers' gradients and answers once", async () => {
+    const {begin, result, answers, workers} = await working(2);
+    begin(1, order(1), order(2));
+    await settled();
+    expect(workers.map(worker => [...worker.of("order")[0].parameters])).to.deep.equal([[1, 2], [1, 2]]);
+    result(2, 1);
+    expect(answers()).to.deep.equal([]);
+    result(1, 1, {count: 4});
+    expect(answers().length).to.equal(1);
+    const {iteration, results, vector} = answers()[0];
+    expect(iteration).to.equal(1);
+    expect(results).to.deep.equal([
+      {worker: 1, count: 4, loss: 4, wrong: 1, ms: 100}, {worker: 2, count: 8, loss: 4, wrong: 1, ms: 100},
+    ]);
+    expect([...vector]).to.deep.equal([3, 20]);
+  });
+
+  it("does not wait for a stuck worker, names it, and takes it back when it answers", async () => {
+    const {begin, result, answers, clock, rows} = await working(2);
+    begin(1, order(1), order(2));
+    result(1, 1);
+    clock.pass(1099);
+    expect(answers()).to.deep.equal([]);
+    clock.pass(1);
+    expect(answers()[0].results.map(({worker}) => worker)).to.deep.equal([1]);
+    expect(rows()[1]).to.include({worker: 2, state: "silent"});
+    result(2, 1);
+    expect(answers().length).to.equal(1);
+    expect(rows()[1]).to.include({state: "ready", reason: ""});
+    begin(2, order(1), order(2));
+    result(1, 2);
+    result(2, 2);
+    expect(answers()[1].results.length).to.equal(2);
+  });
+
+  it("piles up no parameters before a worker that answers nothing", async () => {
+    const {begin, result, answers, workers, clock} = await working(2);
+    for (let iteration = 1; iteration <= 5; iteration++) {
+      begin(iteration, order(1), order(2));
+      await settled();
+      result(1, iteration);
+      clock.pass(1100);
+      expect(answers().at(-1)).to.deep.include({iteration});
+      expect(answers().length).to.equal(iteration);
+    }
+    expect(workers[1].of("order").length).to.equal(2);
+  });
+
+  it("leaves out a gradient that is not finite", async () => {
+    const {begin, result, answers, rows} = await working(2);
+    begin(1, order(1), order(2));
+    result(1, 1, {gradient: Float32Array.of(NaN, 1)});
+    result(2, 1);
+    expect(answers()[0].results.map(({worker}) => worker)).to.deep.equal([2]);
+    expect([...answers()[0].vector]).to.deep.equal([2, 10]);
+    expect(rows()[0].reason).to.match(/not finite/);
+  });
+
+  it("answers without a vector when nothing was computed", async () => {
+    const {begin, result, answers} = await working(1);
+    begin(1, order(1));
+    result(1, 1, {count: 0, loss: 0, wrong: 0, gradient: null});
+    expect(answers()[0]).to.deep.include({vector: null});
+    expect(answers()[0].results[0].count).to.equal(0);
+  });
+
+  it("ends an iteration that is still open when the next one's orders come", async () => {
+    const {begin, result, answers} = await working(1);
+    begin(1, order(1));
+    begin(2, order(1));
+    expect(answers()[0]).to.deep.include({iteration: 1, results: []});
+    result(1, 1);
+    expect(answers().length).to.equal(1);
+    result(1, 2);
+    expect(answers()[1].results.length).to.equal(1);
+  });
+
+  it("awaits no worker that was removed", async () => {
+    const {begin, result, answers, say, line, workers} = await working(2);
+    begin(1, order(1), order(2));
+    result(1, 1);
+    say({type: "remove", worker: 2});
+    expect(line().of("Leave")[0].worker).to.equal(2);
+    expect(workers[1].ended).to.equal(true);
+    expect(answers()[0].results.map(({worker}) => worker)).to.deep.equal([1]);
+  });
+
+  it("stops a paused worker at once and tells the master", async () => {
+    const {begin, say, line, workers, rows} = await working(1);
+    begin(1, order(1));
+    say({type: "tune", worker: 1, paused: true, intensity: 0.5});
+    await settled();
+    expect(workers[0].of("stop").length).to.equal(1);
+    expect(line().of("Tune")[0]).to.deep.include({worker: 1, paused: true, intensity: 0.5, capacity_vectors: 3000});
+    expect(rows()[0].state).to.equal("paused");
+  });
+
+  it("shows what each worker does", async () => {
+    const {begin, result, rows} = await working(1);
+    begin(1, order(1));
+    expect(rows()[0]).to.include({state: "working", iteration: 1, budgetMs: 1000, allocated: 20, cached: 20, totalBytes: 200});
+    result(1, 1, {count: 20, all: true});
+    expect(rows()[0]).to.include({state: "saturated", count: 20, total: 20, power: 200});
+  });
+});
+
+describe("boss: what goes wrong", () => {
+  it("comes back as the same client, and joins its workers anew without losing what they hold", async () => {
+    const {lines, clock, workers, say} = await working(2);
+    say({type: "watch", project: "p"});
+    lines[0].drop();
+    clock.pass(500);
+    lines[1].open();
+    expect(lines[1].of("Hello")[0].resume).to.equal("token");
+    lines[1].say("Welcome", {client: 4, resume: "token 2", owner: false});
+    await settled();
+    expect(lines[1].heard.map(({message}) => message.type)).to.deep.equal(["Hello", "Watch", "Holds", "Join", "Join"]);
+    lines[1].say("Assign", {project: "p", worker: 1, assignment: 1, shards: SHARDS});
+    expect(lines[1].of("Ready")[0].shards).to.deep.equal(["aa", "bb"]);
+    expect(workers.length).to.equal(2);
+    expect(workers[0].ended).to.equal(false);
+  });
+
+  it("sends no answer of an iteration that another connection ordered", async () => {
+    const {begin, result, lines, clock} = await working(1);
+    begin(1, order(1));
+    lines[0].drop();
+    clock.pass(500);
+    lines[1].open();
+    lines[1].say("Welcome", {client: 4, resume: "t", owner: false});
+    result(1, 1);
+    clock.pass(5000);
+    expect(lines[1].of("Answer")).to.deep.equal([]);
+  });
+
+  it("joins once, whenever the welcome comes", async () => {
+    const {line, say, data} = make();
+    say({type: "add", project: "p", role: "trainer"});
+    line().open();
+    line().say("Welcome", {client: 1, resume: "t", owner: false});
+    data.say({type: "cached", hashes: [], kind: "memory", why: "refused"});
+    await settled();
+    expect(line().of("Join").length).to.equal(1);
+    expect(line().of("Holds").length).to.equal(1);
+  });
+
+  it("names a worker that fails, and restarts it three times", async () => {
+    const {line, workers, rows, clock} = await working(1);
+    for (let i = 0; i < 4; i++) {
+      workers[i].onerror({message: `out of memory ${i}`});
+      await settled();
+      expect(workers[i].ended).to.equal(true);
+    }
+    expect(line().of("Failed").map(({reason}) => reason)).to.deep.equal([0, 1, 2, 3].map(i => `out of memory ${i}`));
+    expect(line().of("Join").length).to.equal(4);
+    expect(workers.length).to.equal(4);
+    clock.pass(1000);
+    expect(rows()[0]).to.include({state: "failed", reason: "out of memory 3"});
+  });
+
+  it("lets the others work when one fails", async () => {
+    const {begin, result, answers, workers} = await working(2);
+    begin(1, order(1), order(2));
+    workers[1].say({type: "failed", reason: "no memory"});
+    result(1, 1);
+    expect(answers()[0].results.map(({worker}) => worker)).to.deep.equal([1]);
+  });
+
+  it("shows why data does not come", async () => {
+    const {line, data, rows} = await working(1);
+    line().say("Assign", {project: "p", worker: 1, assignment: 2, shards: [{...SHARDS[0], hash: "cc"}]});
+    data.say({type: "trouble", workers: [1], hash: "cc", reason: "the data server cannot be reached", retryMs: 500});
+    expect(rows()[0]).to.include({state: "joining", reason: "the data server cannot be reached"});
+  });
+
+  it("drops a removed project with its workers", async () => {
+    const {line, workers, rows, last} = await working(2);
+    line().say("Removed", {project: "p"});
+    expect(workers.map(({ended}) => ended)).to.deep.equal([true, true]);
+    expect(rows()).to.deep.equal([]);
+    expect(last("removed").project).to.equal("p");
+  });
+
+  it("reconnects after a message that it cannot use, and says which", async () => {
+    const {line, last, lines, clock} = await working(1);
+    line().say("Orders", {project: "p", iteration: 9, orders: [order(1)]});
+    expect(last("connection")).to.include({state: "lost"});
+    expect(last("connection").reason).to.match(/orders of iteration 9 without its parameters/);
+    clock.pass(500);
+    expect(lines.length).to.equal(2);
+  });
+
+  it("tells the page when it asks for what is not there", () => {
+    const {say, last} = make();
+    say({type: "tune", worker: 9});
+    expect(last("refused").reason).to.equal("this page has no worker 9");
+    say({type: "sing"});
+    expect(last("refused").reason).to.match(/unknown type "sing"/);
+    say({type: "control", project: "p", action: "start"});
+    expect(last("refused").reason).to.match(/no connection/);
+  });
+});
+
