@@ -118,13 +118,14 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Initialise:
-    """Make parameters (engine, by the seed) and zero optimizer state; grow them if the project has some. Then Stepped."""
+    """Make parameters (engine, by the seed) and zero optimizer state, or grow what the project has. Then Stepped."""
 
     project: str
     layers: tuple[dict[str, Any], ...]
     labels: int
     seed: int
     grow_from: int = 0  # labels before; 0: from nothing (or a reboot)
+    learning_rate: float = 0.0  # as it stands, to be echoed in Stepped
 
 
 @dataclass(frozen=True, slots=True)

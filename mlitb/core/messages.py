@@ -279,9 +279,7 @@ class Bye:
     retry_ms: int = 1000
 
 
-ToClient = (
-    Welcome | Reload | Refused | Network | Assign | Orders | Parameters | Status | Roster | Removed | Bye
-)
+ToClient = Welcome | Reload | Refused | Network | Assign | Orders | Parameters | Status | Roster | Removed | Bye
 
 VECTOR = (Answer, Parameters)
 """The messages that travel with a raw float32 vector."""

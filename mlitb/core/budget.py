@@ -1,0 +1,88 @@
+"""From what a device's answers took to how long it may compute.
+
+Rules of this file:
+- overhead = (received − sent) − computed: the master's clock for the way, the browser's word only for the computing.
+- Smoothed like TCP's round-trip time (Jacobson 1988): a mean, and a margin from its own spread. A jump up is believed
+  sooner than a fall.
+- Milliseconds everywhere.
+"""
+
+from dataclasses import dataclass
+
+FLOOR_SHARE = 0.05
+"""The least share of the period that a device is told to compute: below, it would only ever transfer."""
+
+FLOOR_MS = 10.0
+MARGIN_MIN_MS = 4.0
+SPREADS = 3.0
+"""Mean deviations of margin: late about once in a hundred answers for a steady link."""
+
+SLOW, FAST = 0.125, 0.5
+POWER_GAIN = 0.3
+FIRST_OVERHEAD_SHARE = 0.1
+FIRST_OVERHEAD_MS = 100.0
+MAX_HALVINGS = 10
+
+
+@dataclass(slots=True)
+class Link:
+    """What is known of one browser's way to the master and back."""
+
+    overhead_ms: float = -1.0  # smoothed, -1 before the first sample
+    spread_ms: float = 0.0  # mean deviation
+    halvings: int = 0  # one more at each missed deadline, one less at each answer in time
+
+    def sample(self, elapsed_ms: float, computed_ms: float) -> None:
+        """Learn from one answer, in time or late."""
+        overhead = max(0.0, elapsed_ms - min(max(computed_ms, 0.0), elapsed_ms))
+        if self.overhead_ms < 0:
+            self.overhead_ms, self.spread_ms = overhead, overhead / 4
+            return
+        error = overhead - self.overhead_ms
+        jump = error > max(SPREADS * self.spread_ms, MARGIN_MIN_MS)
+        self.overhead_ms += (FAST if jump else SLOW) * error
+        self.spread_ms += 2 * SLOW * (abs(error) - self.spread_ms)
+
+    def margin_ms(self) -> float:
+        """Give the time kept free for the link's own unsteadiness."""
+        return max(MARGIN_MIN_MS, SPREADS * self.spread_ms)
+
+    def reserve_ms(self, period_ms: float) -> float:
+        """Give what of a period goes into transfer and margin; a guess before the first sample."""
+        if self.overhead_ms < 0:
+            return min(FIRST_OVERHEAD_MS, FIRST_OVERHEAD_SHARE * period_ms)
+        return self.overhead_ms + self.margin_ms()
+
+    def budget_ms(self, period_ms: float) -> float:
+        """Give how long this browser's trainers may compute in a period: halved at each miss, never below the floor."""
+        free = (period_ms - self.reserve_ms(period_ms)) * 0.5 ** min(self.halvings, MAX_HALVINGS)
+        return float(min(max(free, floor_ms(period_ms)), period_ms))
+
+    def fits(self, period_ms: float, grace_ms: float) -> bool:
+        """Tell whether an answer can be expected by the end of the grace at all."""
+        return self.overhead_ms < 0 or self.overhead_ms + floor_ms(period_ms) <= period_ms + grace_ms
+
+    def advice(self, period_ms: float) -> str:
+        """Say what period this link would need, if it needs a longer one."""
+        needed = (self.overhead_ms + self.margin_ms()) * (1 + FLOOR_SHARE)
+        if self.overhead_ms < 0 or needed <= period_ms:
+            return ""
+        return f"this link needs T ≥ {_round_up(needed / 1000)} s"
+
+
+def floor_ms(period_ms: float) -> float:
+    """Give the shortest budget of a period."""
+    return max(FLOOR_MS, FLOOR_SHARE * period_ms)
+
+
+def smoothed_power(power: float, count: int, ms: float) -> float:
+    """Learn vectors per second from one result; the first is believed at once, an empty one teaches nothing."""
+    if count <= 0 or ms <= 0:
+        return power
+    sample = 1000 * count / ms
+    return sample if power <= 0 else power + POWER_GAIN * (sample - power)
+
+
+def _round_up(seconds: float) -> str:
+    tenths = -int(-seconds * 10 // 1)
+    return f"{tenths / 10:g}" if seconds < 1 else str(-int(-seconds // 1))

@@ -1,0 +1,107 @@
+"""Connections, who is behind them, and what they watch.
+
+Rules of this file:
+- A connection's number is the runtime's and never comes back; an Identity is a person's browser and does, by its token.
+- The token is the only proof of identity and is only ever sent to its own browser.
+- Identities without a connection are kept up to a bound, the longest gone forgotten first.
+"""
+
+from dataclasses import dataclass, field
+
+from mlitb.core.budget import Link
+from mlitb.core.events import Connected
+from mlitb.core.messages import Hello
+
+MAX_ABSENT = 50_000
+"""Identities kept while away: a few hundred bytes each, and what they have cached."""
+
+
+@dataclass(slots=True)
+class Identity:
+    """A person's browser, the same after a reconnection."""
+
+    number: int
+    token: str
+    device: str = ""
+    cached: set[str] = field(default_factory=set)
+    link: Link = field(default_factory=Link)
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """One connection."""
+
+    number: int
+    owner: bool
+    token: str
+    identity: Identity | None = None  # None before Hello
+    watches: str = ""
+    workers: dict[int, str] = field(default_factory=dict)  # worker -> project
+    closed: bool = False  # its Close is under way
+
+
+@dataclass(slots=True)
+class Show:
+    """Who watches a project, and whether there is something new to show."""
+
+    watchers: dict[int, None] = field(default_factory=dict)  # in order
+    changed: bool = False
+    shown_at: float = 0.0
+
+
+class Clients:
+    """All connections of the master."""
+
+    def __init__(self) -> None:
+        self.by_number: dict[int, Client] = {}
+        self.shows: dict[str, Show] = {}
+        self._present: dict[str, Client] = {}  # by token
+        self._absent: dict[str, Identity] = {}  # by token, the longest gone first
+
+    def connect(self, event: Connected) -> None:
+        """Register a connection."""
+        assert event.client not in self.by_number, f"connection {event.client} opened twice"
+        self.by_number[event.client] = Client(event.client, event.owner, event.token)
+
+    def resumed(self, token: str) -> Client | None:
+        """Find the connection that still stands for the browser with this token."""
+        return self._present.get(token) if token else None
+
+    def identify(self, client: Client, hello: Hello) -> Identity:
+        """Find out who is behind a connection: the browser with this token, or a new one."""
+        before = self._present.pop(hello.resume, None)
+        identity = before.identity if before else self._absent.pop(hello.resume, None)
+        client.identity = identity or Identity(client.number, client.token)
+        client.identity.device = hello.device[:100]
+        self._present[client.identity.token] = client
+        return client.identity
+
+    def disconnect(self, client: Client) -> None:
+        """Forget a connection; its browser may come back."""
+        del self.by_number[client.number]
+        identity = client.identity
+        if identity is None or self._present.get(identity.token) is not client:
+            return  # it never said Hello, or is back already
+        del self._present[identity.token]
+        self._absent[identity.token] = identity
+        while len(self._absent) > MAX_ABSENT:
+            del self._absent[next(iter(self._absent))]
+
+    def identity_number(self, number: int) -> int:
+        """Give the number by which people know who is behind a connection, -1 for nobody."""
+        client = self.by_number.get(number)
+        return client.identity.number if client and client.identity else -1
+
+    def watch(self, client: Client, project: str) -> None:
+        """Let a client watch one project, or none."""
+        if client.watches in self.shows:
+            self.shows[client.watches].watchers.pop(client.number, None)
+        client.watches = project
+        if project:
+            self.shows.setdefault(project, Show()).watchers[client.number] = None
+
+    def changed(self, project: str) -> None:
+        """Note that there is something new to show of a project."""
+        show = self.shows.get(project)
+        if show is not None:
+            show.changed = True

@@ -1,0 +1,84 @@
+"""Cuts: what a manifest says, whether it fits a project, and how its labels become the project's.
+
+Rules of this file:
+- A manifest is docs/architecture.md's; it comes from our data server, yet a wrong one is refused with a sentence.
+- Labels are admitted in order of first appearance; a label's index in the network never changes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlitb.core.allocation import Stock
+from mlitb.core.refusal import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A cut as a project uses it."""
+
+    id: str
+    dataset: str
+    shape: tuple[int, int, int]
+    labels: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    shards: tuple[tuple[str, int, int], ...]  # hash, count, bytes
+    held_back: tuple[tuple[str, int, int], ...]  # of the test set, else of the validation set
+
+    @classmethod
+    def parse(cls, manifest: Mapping[str, Any]) -> "Cut":
+        """Read a manifest; raises Refusal(422) when something is missing or of the wrong kind."""
+        try:
+            channels = int(manifest["channels"])
+            cut = cls(
+                id=str(manifest["cut"]),
+                dataset=str(manifest["dataset"]),
+                shape=(int(manifest["width"]), int(manifest["height"]), channels),
+                labels=tuple(str(label) for label in manifest["labels"]),
+                mean=tuple(float(value) for value in manifest["mean"]),
+                std=tuple(max(float(value), 1e-3) for value in manifest["std"]),  # a constant channel has no spread
+                shards=_shards(manifest["shards"]),
+                held_back=_shards((manifest.get("test") or {}).get("shards") or ())
+                or _shards((manifest.get("validation") or {}).get("shards") or ()),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise Refusal(422, f"the manifest cannot be read: {error!r}") from error
+        if not cut.shards or not cut.labels:
+            raise Refusal(422, f"cut {cut.id} holds no data vectors")
+        if len(cut.mean) != channels or len(cut.std) != channels:
+            raise Refusal(
+                422, f"cut {cut.id} has {channels} channels, but mean and std of {len(cut.mean)} and {len(cut.std)}"
+            )
+        return cut
+
+    def require_shape(self, wanted: tuple[int, int, int]) -> None:
+        """Raise Refusal(409) when the cut does not fit the input of a network."""
+        if self.shape != wanted:
+            mine, theirs = ("×".join(map(str, shape)) for shape in (self.shape, wanted))
+            raise Refusal(
+                409, f"cut {self.id} has {mine} pictures, the network's input takes {theirs}: cut the data set again"
+            )
+
+    def stocks(self, labels: Sequence[str]) -> list[Stock]:
+        """Describe its training shards for a project whose labels include this cut's."""
+        places = self.places(labels)
+        return [Stock(hash_, self.id, count, size, places) for hash_, count, size in self.shards]
+
+    def places(self, labels: Sequence[str]) -> tuple[int, ...]:
+        """Map the cut's label indices to the project's."""
+        return tuple(labels.index(label) for label in self.labels)
+
+
+def merged(labels: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    """Append the labels that are new, in their order."""
+    return tuple(dict.fromkeys((*labels, *more)))
+
+
+def _shards(rows: Any) -> tuple[tuple[str, int, int], ...]:
+    shards = tuple((str(row["hash"]), int(row["count"]), int(row["bytes"])) for row in rows)
+    for hash_, count, size in shards:
+        int(hash_[:8], 16)  # the key of its vectors
+        if count < 1 or size < 1:
+            raise ValueError(f"shard {hash_} has {count} vectors in {size} bytes")
+    return shards

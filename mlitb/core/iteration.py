@@ -1,0 +1,139 @@
+"""One open iteration: what was ordered, who is awaited, what was accepted, when it closes.
+
+Rules of this file:
+- An iteration opened at t closes at t + T when every awaited browser has answered by then, otherwise at the last
+  awaited answer or at t + T + grace, whichever is first. Early only when nobody is left, or when all have used all
+  they hold and the project closes when saturated.
+- Sums of figures only; gradients are the runtime's.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlitb.core.budget import smoothed_power
+from mlitb.core.config import Settings
+from mlitb.core.members import Browser, Trainer
+from mlitb.core.messages import Answer, Order, Orders, Result
+from mlitb.core.work import micro_batch_of
+
+FIRST_FLOPS = 1e9
+"""What a trainer is taken for before its first answer: a slow phone, so that its first micro-batch is not too long."""
+
+
+@dataclass(slots=True)
+class Iteration:
+    """The figures of the open iteration."""
+
+    number: int
+    opened_at: float
+    settings: Settings
+    present: int = 0  # browsers with an order that are still here
+    awaiting: set[int] = field(default_factory=set)  # connections
+    unfinished: int = 0  # awaited browsers whose answer left something undone
+    vectors: int = 0
+    loss: float = 0.0
+    wrong: int = 0
+    trainers: int = 0
+    potential: float = 0.0  # vectors that the ordered trainers could have computed in T
+    work: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
+    lists: dict[str, Any] = field(default_factory=dict)
+
+    def deadline(self) -> float:
+        """Tell when it closes if nothing more happens."""
+        end = self.opened_at + self.settings.period
+        return end + self.settings.grace_s if self.awaiting else end
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is to close now."""
+        saturated = self.settings.close_when_saturated and not self.unfinished and self.vectors > 0
+        return now >= self.deadline() or not self.present or (saturated and not self.awaiting)
+
+    def order(self, project: str, browser: Browser, project_seed: int, flops: int) -> Orders | None:
+        """Make a browser's orders of this iteration, or None when it has nothing to compute."""
+        period_ms = 1000 * self.settings.period
+        budget_ms = browser.link.budget_ms(period_ms)
+        orders = []
+        for trainer in browser.trainers():
+            if trainer.list_changed:
+                trainer.relist(project_seed, browser.identity)
+            if trainer.holder and trainer.size and not trainer.paused:
+                orders.append(self._order(trainer, budget_ms, flops))
+                browser.orders[trainer.number] = trainer
+        return Orders(project, self.number, tuple(orders)) if orders else None
+
+    def _order(self, trainer: Trainer, budget_ms: float, flops: int) -> Order:
+        until_ms = budget_ms * trainer.intensity
+        ms_per_vector = 1000 / (trainer.power or FIRST_FLOPS / flops)
+        limit = min(trainer.size, self.settings.vectors or trainer.size)
+        trainer.budget_ms = until_ms
+        trainer.order = Order(
+            trainer.number, trainer.assignment, trainer.positions, trainer.seed, trainer.cursor,
+            micro_batch_of(until_ms, ms_per_vector), round(until_ms, 3), limit,
+        )  # fmt: skip
+        self.potential += trainer.power * self.settings.period
+        return trainer.order
+
+    def accept(self, browser: Browser, answer: Answer) -> None:
+        """Count an accepted answer."""
+        finished = True
+        for result in answer.results:
+            trainer = browser.orders[result.worker]
+            assert trainer.order is not None
+            finished = finished and result.count == trainer.order.limit
+            self._accept_result(browser, trainer, trainer.order, result)
+        for trainer in browser.orders.values():
+            finished = finished and trainer.order is None  # a straggler was left out
+            trainer.order = None
+        if browser.client in self.awaiting:
+            self.awaiting.remove(browser.client)
+            self.unfinished += not finished
+
+    def _accept_result(self, browser: Browser, trainer: Trainer, order: Order, result: Result) -> None:
+        trainer.order = None
+        trainer.count = trainer.vectors_open = result.count
+        trainer.saturated = result.count == trainer.size
+        trainer.cursor += result.count
+        if not trainer.power:  # the first of a trainer was not in the potential yet
+            self.potential += smoothed_power(0.0, result.count, result.ms) * self.settings.period
+        trainer.power = smoothed_power(trainer.power, result.count, result.ms)
+        if not result.count:
+            return
+        self._log(browser, trainer, order, result.count)
+        self.vectors += result.count
+        self.loss += result.loss
+        self.wrong += result.wrong
+        self.trainers += 1
+        if trainer.holder:
+            for stock in trainer.holder.shards.values():
+                stock.trained += result.count / len(order.ready)
+
+    def _log(self, browser: Browser, trainer: Trainer, order: Order, count: int) -> None:
+        if trainer.logged_list != trainer.number_of_list:
+            trainer.logged_list = trainer.number_of_list
+            listed = [trainer.shards[i] for i in order.ready]
+            self.lists[f"{browser.identity}.{trainer.number}.{trainer.number_of_list}"] = {
+                "seed": order.seed, "shards": [[s.hash, s.count, s.offset, s.step] for s in listed],
+            }  # fmt: skip
+        entry = (browser.identity, trainer.number, trainer.number_of_list, order.cursor, order.micro_batch, count)
+        self.work.append(entry)
+
+    def figures(self, now: float, learning_rate: float) -> dict[str, Any]:
+        """Give what is kept of this iteration: its history and its work log, in order of acceptance."""
+        seconds = max(now - self.opened_at, 1e-9)
+        return {
+            "iteration": self.number, "seconds": seconds, "vectors": self.vectors, "trainers": self.trainers,
+            "error": self.error(), "loss": self.mean_loss(), "power": self.vectors / seconds,
+            "efficiency": self.efficiency(), "learning_rate": learning_rate, "work": self.work, "lists": self.lists,
+        }  # fmt: skip
+
+    def error(self) -> float:
+        """Give the share of wrong answers, -1 without any."""
+        return self.wrong / self.vectors if self.vectors else -1.0
+
+    def mean_loss(self) -> float:
+        """Give the mean loss, -1 without any."""
+        return self.loss / self.vectors if self.vectors else -1.0
+
+    def efficiency(self) -> float:
+        """Give vectors used / vectors that the devices could have computed in T."""
+        return min(1.0, self.vectors / self.potential) if self.potential else 0.0

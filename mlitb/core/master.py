@@ -1,0 +1,352 @@
+"""The master: clients, projects, routing. The only class of the core that others see.
+
+    handle(event, now) -> list of effects, to be performed in order
+    deadline() -> when to call handle(Ticked(), now) if nothing happens before; None: never
+
+Rules of this file:
+- `now` is in seconds on a clock that never goes back; a `now` before the last one counts as the last one.
+- Time first: what was due before an event happens before it, so an answer after the deadline is late.
+- A client's mistake is answered with Refused, counted in `counters`, and changes nothing. Created, Attached and Wished
+  raise Refusal instead, for the shell to answer. Anything else that is raised is our own bug.
+- Identity is the connection; behind it stands a person's browser, known again by the resume token that was given to it.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, cast
+
+from mlitb.core import views
+from mlitb.core.clients import Client, Clients, Identity
+from mlitb.core.events import (
+    Attached,
+    Close,
+    Connected,
+    Created,
+    Disconnected,
+    Effect,
+    Event,
+    Forget,
+    Received,
+    Send,
+    Stepped,
+    Ticked,
+    Wished,
+)
+from mlitb.core.members import Browser
+from mlitb.core.messages import (
+    PROTOCOL,
+    Action,
+    Answer,
+    Control,
+    Failed,
+    Hello,
+    Holds,
+    Join,
+    Leave,
+    Ready,
+    Refused,
+    Reload,
+    Removed,
+    Roster,
+    Status,
+    Tune,
+    Watch,
+    Welcome,
+)
+from mlitb.core.project import Project
+from mlitb.core.refusal import Refusal
+
+SHOW_EVERY_S = 1.0
+"""Status and roster go to those who watch at most so often."""
+
+SAVE_EVERY_S = 10.0
+MAX_HELD = 20_000
+"""Shards that a browser may say it has cached: 20 GB at the most."""
+
+MAX_PROJECTS = 10_000
+
+
+class Master:
+    """Owns every project's state machine and every client; see the rules above."""
+
+    def __init__(self, protocol: int = PROTOCOL, engine: str = "", save_every: float = SAVE_EVERY_S) -> None:
+        """Start empty.
+
+        `engine` is the sha256 that Hello must name; `save_every` seconds lie between checkpoints (0: each iteration).
+        """
+        self.protocol = protocol
+        self.engine = engine
+        self.counters: Counter[str] = Counter()
+        self._save_every = save_every
+        self._projects: dict[str, Project] = {}
+        self._removed: set[str] = set()  # with a Step or Initialise still under way
+        self._clients = Clients()
+        self._now = 0.0
+        self._out: list[Effect] = []
+        self._routes: dict[type, Callable[[Client, Any, Received], None]] = {
+            Watch: self._watch, Join: self._join, Tune: self._tune, Leave: self._leave, Holds: self._holds,
+            Ready: self._ready, Answer: self._answer, Failed: self._failed, Control: self._control,
+        }  # fmt: skip
+
+    # ---------------------------------------------------------------------------------------------- the two
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take an event; return what is to be done, in order. Raises Refusal for Created, Attached and Wished only."""
+        self._now = max(self._now, now)
+        self._due()
+        try:
+            self._event(event)
+            self._due()
+            self._show()
+        finally:
+            out, self._out = self._out, []
+        return out
+
+    def deadline(self) -> float | None:
+        """Tell when something is to happen by itself."""
+        times = [self._collect(project).deadline() for project in self._projects.values()]
+        shows = [
+            show.shown_at + SHOW_EVERY_S for show in self._clients.shows.values() if show.changed and show.watchers
+        ]
+        return min((time for time in (*times, *shows) if time is not None), default=None)
+
+    def _event(self, event: Event) -> None:
+        match event:
+            case Received():
+                self._received(event)
+            case Stepped():
+                self._stepped(event)
+            case Ticked():
+                pass
+            case Connected():
+                self._clients.connect(event)
+            case Disconnected():
+                self._disconnected(event)
+            case Created():
+                self._created(event)
+            case Attached():
+                self._change(event.project, lambda project: project.attach(event, self._now))
+            case Wished():
+                self._wish(event.project, event.action, event.settings)
+            case _:
+                raise AssertionError(event)
+
+    def _due(self) -> None:
+        for project in self._projects.values():
+            project.due(self._now)
+            if project.out:
+                self._collect(project)
+
+    def _collect(self, project: Project) -> Project:
+        """Take over a project's effects; whatever it did is worth showing."""
+        if project.out:
+            self._out += project.out
+            project.out.clear()
+            self._clients.changed(project.id)
+        return project
+
+    def _change(self, name: str, act: Callable[[Project], None]) -> None:
+        project = self._known(name)
+        act(project)
+        self._collect(project)
+        self._clients.changed(name)
+
+    def _known(self, name: str) -> Project:
+        project = self._projects.get(name)
+        if project is None:
+            raise Refusal(404, f"there is no project {name[:64]!r}")
+        return project
+
+    # ---------------------------------------------------------------------------------------------- clients
+    def _received(self, event: Received) -> None:
+        client = self._clients.by_number.get(event.client)
+        if client is None or client.closed:
+            return  # it was closed a moment ago
+        message = event.message
+        try:
+            if isinstance(message, Hello):
+                self._hello(client, message)
+            elif client.identity is None:
+                self._refuse(client, Refusal(400, f"{type(message).__name__} came before Hello"), message)
+                self._close(client, "the first message must be Hello", -1)
+            else:
+                self._routes[type(message)](client, message, event)
+        except Refusal as refusal:
+            self._refuse(client, refusal, message)
+
+    def _refuse(self, client: Client, refusal: Refusal, message: object) -> None:
+        about = type(message).__name__
+        self.counters[f"{about} {refusal.status}"] += 1
+        self._send(client, Refused(refusal.status, refusal.sentence, about, getattr(message, "worker", -1)))
+
+    def _send(self, client: Client, message: Any) -> None:
+        self._out.append(Send(client.number, message))
+
+    def _close(self, client: Client, reason: str, retry_ms: int) -> None:
+        self._drop(client)
+        client.closed = True
+        self._out.append(Close(client.number, reason, retry_ms))
+
+    def _drop(self, client: Client) -> None:
+        """Take a client's workers out of all projects and stop showing it anything."""
+        for name in set(client.workers.values()):
+            if name in self._projects:
+                self._change(name, lambda project: project.drop(client.number, self._now))
+        client.workers.clear()
+        self._clients.watch(client, "")
+
+    def _hello(self, client: Client, hello: Hello) -> None:
+        if client.identity is not None:
+            raise Refusal(409, "Hello comes once")
+        if (hello.protocol, hello.engine) != (self.protocol, self.engine):
+            what = "protocol" if hello.protocol != self.protocol else "engine"
+            reason = f"this page speaks another version ({what}) than the server: load it again"
+            self.counters[f"Hello {what} mismatch"] += 1
+            self._send(client, Reload(reason))
+            self._close(client, reason, -1)
+            return
+        before = self._clients.resumed(hello.resume)
+        if before is not None:
+            self._close(before, "this browser connected again", -1)
+        identity = self._clients.identify(client, hello)
+        self._send(client, Welcome(identity.number, identity.token, client.owner))
+
+    def _disconnected(self, event: Disconnected) -> None:
+        client = self._clients.by_number.get(event.client)
+        if client is not None:
+            self._drop(client)
+            self._clients.disconnect(client)
+
+    def _watch(self, client: Client, watch: Watch, _event: Received) -> None:
+        if watch.project:
+            self._known(watch.project)
+        self._clients.watch(client, watch.project)
+        if watch.project:
+            self._send(client, self.status(watch.project, self._now))
+            self._send(client, self.roster(watch.project, client.number, self._now))
+
+    def _holds(self, client: Client, holds: Holds, _event: Received) -> None:
+        if len(holds.shards) > MAX_HELD:
+            raise Refusal(413, f"{len(holds.shards)} shards are more than the {MAX_HELD} that are kept in mind")
+        cached = _identity(client).cached
+        cached.clear()
+        cached.update(holds.shards)
+
+    # ---------------------------------------------------------------------------------------------- workers
+    def _join(self, client: Client, join: Join, _event: Received) -> None:
+        project = self._known(join.project)
+        if client.workers.get(join.worker, join.project) != join.project:
+            raise Refusal(
+                409, f"worker {join.worker} works for {client.workers[join.worker]}; it belongs to one project"
+            )
+        identity = _identity(client)
+        browser = project.crew.browsers.get(client.number)
+        if browser is None:
+            browser = Browser(client.number, identity.number, identity.device, identity.cached, identity.link)
+        self._change(join.project, lambda p: p.join(browser, join, self._now))
+        client.workers[join.worker] = join.project
+
+    def _of_worker(self, client: Client, worker: int) -> tuple[str, Browser]:
+        name = client.workers.get(worker)
+        if name is None:
+            raise Refusal(404, f"you have no worker {worker}")
+        return name, self._projects[name].crew.browsers[client.number]
+
+    def _tune(self, client: Client, tune: Tune, _event: Received) -> None:
+        name, browser = self._of_worker(client, tune.worker)
+        self._change(name, lambda project: project.tune(browser, tune, self._now))
+
+    def _leave(self, client: Client, leave: Leave, _event: Received) -> None:
+        name, browser = self._of_worker(client, leave.worker)
+        del client.workers[leave.worker]
+        self._change(name, lambda project: project.leave(browser, leave.worker, self._now))
+
+    def _ready(self, client: Client, ready: Ready, _event: Received) -> None:
+        name, browser = self._of_worker(client, ready.worker)
+        self._change(name, lambda project: project.ready(browser, ready, self._now))
+
+    def _failed(self, client: Client, failed: Failed, _event: Received) -> None:
+        name, browser = self._of_worker(client, failed.worker)
+        self._change(name, lambda project: project.failed(browser, failed, self._now))
+
+    def _answer(self, client: Client, answer: Answer, event: Received) -> None:
+        project = self._known(answer.project)
+        browser = project.crew.browsers.get(client.number)
+        if browser is None:
+            raise Refusal(403, f"you have no worker in {answer.project}")
+        project.answer(browser, answer, event.values, event.finite, self._now)
+        self._collect(project)
+
+    # ---------------------------------------------------------------------------------------------- projects
+    def _created(self, event: Created) -> None:
+        if event.project in self._projects:
+            raise Refusal(409, f"there is a project {event.project!r} already")
+        if len(self._projects) >= MAX_PROJECTS:
+            raise Refusal(409, f"there are {MAX_PROJECTS} projects, the most that one server keeps")
+        self._projects[event.project] = Project(event, self._save_every, self._now)
+
+    def _stepped(self, event: Stepped) -> None:
+        if event.project in self._removed:
+            self._removed.discard(event.project)
+            return
+        project = self._projects[event.project]
+        project.stepped(event, self._now)
+        self._collect(project)
+
+    def _control(self, client: Client, control: Control, _event: Received) -> None:
+        if not client.owner:
+            raise Refusal(403, f"only the owner may {control.action} a project")
+        self._wish(control.project, control.action, control.settings)
+
+    def _wish(self, name: str, action: Action, settings: dict[str, Any]) -> None:
+        if action == "remove":
+            self._remove(self._known(name))
+        else:
+            self._change(name, lambda project: project.wish(action, settings, self._now))
+
+    def _remove(self, project: Project) -> None:
+        del self._projects[project.id]
+        if project.stepping:
+            self._removed.add(project.id)
+        watchers = self._clients.shows.pop(project.id, None)
+        concerned = {*project.crew.browsers, *(watchers.watchers if watchers else ())}
+        for client in (self._clients.by_number[number] for number in sorted(concerned)):
+            client.workers = {worker: name for worker, name in client.workers.items() if name != project.id}
+            client.watches = "" if client.watches == project.id else client.watches
+            self._send(client, Removed(project.id))
+        self._out.append(Forget(project.id))
+
+    # ---------------------------------------------------------------------------------------------- views
+    def projects(self) -> tuple[str, ...]:
+        """List the ids of all projects, in order of creation."""
+        return tuple(self._projects)
+
+    def project(self, name: str, now: float | None = None) -> dict[str, Any]:
+        """Describe a project (core/views.py, `describe`); raises Refusal(404)."""
+        return views.describe(self._known(name), self._now if now is None else now, self._count(name))
+
+    def status(self, name: str, now: float) -> Status:
+        """Give a project at a glance; raises Refusal(404)."""
+        return views.status(self._known(name), now, self._count(name))
+
+    def roster(self, name: str, client: int, now: float) -> Roster:  # noqa: ARG002 - `now` for symmetry
+        """Give the workers of a project as this connection sees them; raises Refusal(404)."""
+        return views.table(self._known(name)).roster(self._clients.identity_number(client))
+
+    def _count(self, name: str) -> int:
+        show = self._clients.shows.get(name)
+        return len({*self._projects[name].crew.browsers, *(show.watchers if show else ())})
+
+    def _show(self) -> None:
+        """Send status and roster of what changed to those who watch, at most once a second."""
+        for name, show in self._clients.shows.items():
+            if not (show.changed and show.watchers) or self._now < show.shown_at + SHOW_EVERY_S:
+                continue
+            show.changed, show.shown_at = False, self._now
+            status, table = self.status(name, self._now), views.table(self._projects[name])
+            for number in show.watchers:
+                self._out.append(Send(number, status))
+                self._out.append(Send(number, table.roster(self._clients.identity_number(number))))
+
+
+def _identity(client: Client) -> Identity:
+    return cast(Identity, client.identity)

@@ -1,0 +1,447 @@
+"""One project as a state machine: IDLE, RUNNING, REDUCING, PAUSED.
+
+Rules of this file:
+- Every method takes the time and puts effects into `out`; the order in `out` is the order in which they are performed.
+- At most one Step or Initialise is under way (REDUCING); what is wished meanwhile waits for its Stepped.
+- The close, in this order: new data and labels are admitted, misses counted, Step; then, between two iterations,
+  growth, new settings, trainers and their shards, budgets, one broadcast, orders.
+- The vector grows after the step of the iteration that closes: its gradient still has the old layout.
+- An iteration number is never used for two sets of orders, except when all left without an answer: then it goes on.
+- Parameters that left float32 in a step are dropped by the runtime; the project pauses and says so.
+"""
+
+from collections import Counter, deque
+from enum import Enum
+from typing import Any
+
+from mlitb.core import config, network, optimizer
+from mlitb.core.answers import Expected, Verdict, judge
+from mlitb.core.crew import Crew, clients_of
+from mlitb.core.dataset import Cut, merged
+from mlitb.core.events import (
+    Add,
+    Attached,
+    Broadcast,
+    Created,
+    Effect,
+    Initialise,
+    Log,
+    Record,
+    Save,
+    Send,
+    Step,
+    Stepped,
+)
+from mlitb.core.iteration import Iteration
+from mlitb.core.members import Browser, Trainer, Worker
+from mlitb.core.messages import Action, Answer, Failed, Join, Network, Ready, Refused, Shard, Tune
+from mlitb.core.refusal import Refusal
+
+Settings = config.Settings
+
+
+class Phase(Enum):
+    """What the project is at; whether it is to run at all is `running`."""
+
+    RESTING = "resting"
+    RUNNING = "running"
+    REDUCING = "reducing"
+
+
+class Project:
+    """One network being trained, without its vectors."""
+
+    def __init__(self, created: Created, save_every: float, now: float) -> None:
+        """Read an event; raises Refusal."""
+        self.settings = Settings.parse({**created.settings, "seed": created.seed})
+        self.network = network.plan(created.layers, len(created.labels))
+        self.network.require_labels(len(created.labels))
+        self.id, self.name = created.project, created.name
+        self.layers = created.layers
+        self.seed = created.seed
+        self.labels = created.labels  # those that the parameters know
+        self.iteration = created.iteration
+        self.learning_rate = (
+            self.settings.hyper.learning_rate if created.learning_rate is None else created.learning_rate
+        )
+        self.running = created.running
+        self.version = 1
+        self.initialised = bool(created.labels)
+        self.phase = Phase.RESTING
+        self.open: Iteration | None = None
+        self.last: dict[str, Any] = {}  # the figures of the last iteration that had vectors
+        self.trouble = ""  # why it paused itself
+        self.cuts: list[Cut] = []
+        self.refusals: Counter[str] = Counter()
+        self.crew = Crew(created.project, created.seed)
+        self.out: deque[Effect] = deque()
+        self._admitted = created.labels  # labels including those that the parameters do not know yet
+        self._attached: list[Cut] = []
+        self._sizes: set[int] = set()  # of earlier layouts
+        self._settings: Settings | None = None  # wished for the next close
+        self._initialise = False  # wished: back to the seed
+        self.stepping = ""  # what is under way: "step" or "initialise"
+        self._save_every, self._saved_at, self._save = save_every, now, False
+        if self.initialised:
+            self._introduce()
+
+    @property
+    def state(self) -> str:
+        """Name the state as the wire does."""
+        resting = "idle" if self.running else "paused"
+        return resting if self.phase is Phase.RESTING else str(self.phase.value)
+
+    # -------------------------------------------------------------------------------------------- time
+    def deadline(self) -> float | None:
+        """Tell when it must be looked at again, if nothing happens before."""
+        return self.open.deadline() if self.open else None
+
+    def due(self, now: float) -> None:
+        """Close the iteration if it is time."""
+        if self.open and self.open.is_due(now):
+            self._close(now)
+
+    # -------------------------------------------------------------------------------------------- the crew
+    def join(self, browser: Browser, join: Join, now: float) -> None:
+        """Let a worker in; raises Refusal."""
+        worker = self.crew.join(browser, join)
+        if isinstance(worker, Trainer):
+            self._tell(now)
+        else:
+            self.out += self.crew.greet(browser, worker)
+            self._show([browser])
+
+    def leave(self, browser: Browser, number: int, now: float) -> None:
+        """Let a worker go."""
+        gone = len(browser.workers) == 1
+        self.crew.leave(browser, number)
+        if gone:
+            self._gone(browser)
+        self._tell(now)
+
+    def drop(self, client: int, now: float) -> None:
+        """Let a browser go with all its workers."""
+        browser = self.crew.browsers.get(client)
+        if browser:
+            self.crew.drop(client)
+            self._gone(browser)
+            self._tell(now)
+
+    def tune(self, browser: Browser, tune: Tune, now: float) -> None:
+        """Change what a worker gives; raises Refusal."""
+        self.crew.tune(browser, tune, now)
+        self._tell(now)
+
+    def failed(self, browser: Browser, failed: Failed, now: float) -> None:
+        """Note that a worker stopped with an error."""
+        self.crew.failed(browser, failed)
+        self.out.append(
+            Log("warning", f"worker {failed.worker} of {browser.device} failed: {failed.reason[:300]}", self.id)
+        )
+        self._tell(now)
+
+    def ready(self, browser: Browser, ready: Ready, now: float) -> None:
+        """Count on what a worker has unpacked; raises Refusal."""
+        if self.crew.ready(browser, ready):
+            self._try_open(now)
+        elif browser.wants_snapshot():
+            self._show([browser])
+
+    def _tell(self, now: float) -> None:
+        """After a change of the crew: hand out what lies free, tell those who do not compute, begin if possible."""
+        if not self.open:
+            self.crew.pool.settle()
+        self.out += self.crew.tell(everyone=self.open is None)
+        self._try_open(now)
+
+    def _gone(self, browser: Browser) -> None:
+        if self.open and browser.orders:
+            self.open.awaiting.discard(browser.client)
+            self.open.present -= 1
+
+    # -------------------------------------------------------------------------------------------- answers
+    def answer(self, browser: Browser, answer: Answer, values: int, finite: bool, now: float) -> None:
+        """Take an answer, or refuse it, which changes nothing."""
+        verdict = judge(answer, browser, values, finite, self._expected(browser, now))
+        if verdict.reason:
+            self._refuse(browser, answer, verdict, now)
+            return
+        assert self.open is not None
+        elapsed_ms = 1000 * (now - browser.sent_at)
+        browser.link.sample(elapsed_ms, max((result.ms for result in answer.results), default=0.0))
+        browser.link.halvings = max(0, browser.link.halvings - 1)
+        browser.answered = True
+        self.crew.alive(browser)
+        browser.misses = 0
+        if values:
+            self.out.append(Add(self.id, browser.client, self.iteration))
+        self.open.accept(browser, answer)
+
+    def _expected(self, browser: Browser, now: float) -> Expected:
+        size, flops = self.network.size, self.network.flops
+        return Expected(
+            self.iteration, self.open is not None, size, frozenset(self._sizes), flops, now - browser.sent_at
+        )
+
+    def _refuse(self, browser: Browser, answer: Answer, verdict: Verdict, now: float) -> None:
+        self.refusals[verdict.reason] += 1
+        browser.refused += 1
+        if verdict.late:
+            computed = max((result.ms for result in answer.results), default=0.0)
+            browser.link.sample(1000 * (now - browser.late_sent_at), computed)
+            browser.late_iteration = -1
+            self.crew.alive(browser)
+            self._tell(now)
+        self.out.append(Send(browser.client, Refused(verdict.status, verdict.sentence, "Answer")))
+
+    # -------------------------------------------------------------------------------------------- the close
+    def _close(self, now: float) -> None:
+        assert self.open is not None
+        iteration, self.open = self.open, None
+        if not iteration.present and not iteration.vectors:
+            self.phase = Phase.RESTING  # all left without an answer: the same iteration goes on when one returns
+            self._end_orders(count_misses=False)
+            self._between(now)
+            return
+        figures = iteration.figures(now, self.learning_rate)
+        self.out.append(Record(self.id, figures))
+        self._end_orders(count_misses=True)
+        if not iteration.vectors:
+            self.iteration += 1
+            self.phase = Phase.RESTING
+            self._between(now)
+            return
+        self.last = figures
+        self._admit()
+        hyper = {**self.settings.hyper.plain(), "multipliers": network.multipliers(self.network)}
+        self._begin("step", Step(self.id, hyper, self.iteration, iteration.vectors, self.learning_rate))
+
+    def _end_orders(self, count_misses: bool) -> None:
+        for browser in self.crew.browsers.values():
+            if browser.orders and not browser.answered:
+                browser.late_iteration, browser.late_sent_at = self.iteration, browser.sent_at
+                if count_misses:
+                    self.crew.missed(browser)
+            for trainer in browser.trainers():
+                trainer.order = None
+                trainer.vectors_last, trainer.vectors_open = trainer.vectors_open, 0
+            browser.orders = {}
+            browser.answered = False
+
+    def _begin(self, what: str, effect: Effect) -> None:
+        assert not self.stepping, f"{what} while {self.stepping} is under way"
+        self.stepping = what
+        self.phase = Phase.REDUCING
+        self.out.append(effect)
+
+    def stepped(self, event: Stepped, now: float) -> None:
+        """Go on after a Step or an Initialise."""
+        assert self.stepping, f"{self.id} was told of a step that it did not ask for"
+        what, self.stepping = self.stepping, ""
+        self.phase = Phase.RESTING
+        if what == "step":
+            self._step_done(event.finite)
+        else:
+            self._initialise_done()
+        self._between(now)
+
+    def _step_done(self, finite: bool) -> None:
+        rate = optimizer.next_learning_rate(self.settings.hyper, self.learning_rate, self.iteration)
+        self.iteration += 1
+        if finite:
+            self.learning_rate = rate
+            return
+        self.running = False
+        self.trouble = (
+            "the last step gave values that are not finite and was dropped; lower the learning rate or reboot"
+        )
+        self._save = True
+        self.out.append(Log("error", self.trouble, self.id))
+
+    def _initialise_done(self) -> None:
+        self._sizes.add(self.network.size)
+        self.initialised = True
+        self.labels = self._admitted
+        self.network = network.plan(self.layers, len(self.labels))
+        self._sizes.discard(self.network.size)
+        self.version += 1
+        self._introduce()
+        self._save = True
+
+    def _introduce(self) -> None:
+        self.crew.network = Network(self.id, self.version, self.layers, self.labels, self.seed)
+        self.crew.seed = self.seed
+
+    # -------------------------------------------------------------------------------------------- between two
+    def _between(self, now: float) -> None:
+        """Do what waits for the end of an iteration, then open the next one or rest."""
+        assert self.phase is Phase.RESTING
+        assert self.open is None
+        self._apply_settings()
+        self._admit()
+        if self._initialise:
+            self._reboot()
+            return
+        if self._admitted != self.labels:
+            before = len(self.labels)
+            self._begin(
+                "initialise",
+                Initialise(self.id, self.layers, len(self._admitted), self.seed, before, self.learning_rate),
+            )
+            return
+        self.out += self.crew.introduce_all()
+        if self._save or (self.initialised and now - self._saved_at >= self._save_every and self.last):
+            self._save, self._saved_at = False, now
+            self.out.append(Save(self.id))
+        self._try_open(now)
+        if not self.open:
+            self._tell_resting()
+
+    def _tell_resting(self) -> None:
+        self.crew.pool.settle()
+        self.out += self.crew.tell(everyone=True)
+        self._show(self.crew.browsers.values())
+
+    def _apply_settings(self) -> None:
+        if self._settings is None:
+            return
+        old, new, self._settings = self.settings, self._settings, None
+        if new.hyper.learning_rate != old.hyper.learning_rate:  # what decayed so far stays decayed
+            share = self.learning_rate / old.hyper.learning_rate if old.hyper.learning_rate else 1.0
+            self.learning_rate = new.hyper.learning_rate * share
+        self.settings = new
+
+    def _admit(self) -> None:
+        for cut in self._attached:
+            self.layers = network.filled(self.layers, cut.mean, cut.std)
+            self._admitted = merged(self._admitted, cut.labels)
+            self.cuts.append(cut)
+            self.crew.pool.stock(cut.stocks(self._admitted))
+        if self._attached:
+            self._hold_back()
+        self._attached = []
+
+    def _hold_back(self) -> None:
+        labels = self._admitted
+        rows = [(cut, row) for cut in self.cuts for row in cut.held_back]
+        self.crew.held_back = tuple(Shard(h, cut.id, count, size, cut.places(labels)) for cut, (h, count, size) in rows)
+        for browser in self.crew.browsers.values():
+            for worker in browser.workers.values():
+                if worker.role == "statistics":
+                    self.out += self.crew.greet(browser, worker)
+
+    def _reboot(self) -> None:
+        self._initialise = False
+        self.seed = self.settings.seed
+        self.learning_rate = self.settings.hyper.learning_rate
+        self.last, self.trouble = {}, ""
+        if self._admitted:
+            self._begin(
+                "initialise", Initialise(self.id, self.layers, len(self._admitted), self.seed, 0, self.learning_rate)
+            )
+
+    # -------------------------------------------------------------------------------------------- the opening
+    def _try_open(self, now: float) -> None:
+        """Open the next iteration if somebody has something to compute."""
+        wanted = self.running and self.initialised and self.phase is Phase.RESTING and self._admitted == self.labels
+        if not wanted or not any(self._could_work(browser) for browser in self.crew.browsers.values()):
+            return
+        self.crew.settle(now)
+        self.out += self.crew.tell(everyone=True)
+        opened = Iteration(self.iteration, now, self.settings)
+        orders = []
+        for browser in self.crew.browsers.values():
+            browser.awaited = False
+            order = opened.order(self.id, browser, self.seed, self.network.flops)
+            if order is None:
+                continue
+            self._await(opened, browser, now)
+            orders.append(Send(browser.client, order))
+        if not orders:
+            return
+        self.open, self.phase = opened, Phase.RUNNING
+        self._show([b for b in self.crew.browsers.values() if b.orders or b.wants_snapshot()])
+        self.out += orders
+
+    def _could_work(self, browser: Browser) -> bool:
+        return any(t.ready and t.holder and not t.paused for t in browser.trainers())
+
+    def _await(self, opened: Iteration, browser: Browser, now: float) -> None:
+        browser.sent_at = now
+        opened.present += 1
+        browser.awaited = not browser.silent and browser.link.fits(
+            1000 * self.settings.period, 1000 * self.settings.grace_s
+        )
+        if browser.awaited:
+            opened.awaiting.add(browser.client)
+
+    def _show(self, browsers: Any) -> None:
+        """Broadcast the parameters to those of them that compute, and to free trackers, which then are busy."""
+        chosen = [b for b in browsers if b.orders or b.wants_snapshot()]
+        if not chosen or not self.initialised or self.phase is Phase.REDUCING:
+            return
+        for browser in chosen:
+            self.out += self.crew.introduce(browser)
+            for worker in browser.workers.values():
+                worker.free = worker.free and isinstance(worker, Trainer)
+        self.out.append(Broadcast(self.id, self.iteration, self.version, clients_of(chosen)))
+
+    # -------------------------------------------------------------------------------------------- wishes
+    def attach(self, event: Attached, now: float) -> None:
+        """Take in a cut at the next close, or at once when no iteration is open; raises Refusal."""
+        cut = Cut.parse(event.manifest)
+        cut.require_shape(self.network.input)
+        known = {hash_ for other in (*self.cuts, *self._attached) for hash_, _, _ in other.shards}
+        if any(other.id == cut.id for other in (*self.cuts, *self._attached)):
+            raise Refusal(409, f"{self.id} uses cut {cut.id} already")
+        if known.intersection(hash_ for hash_, _, _ in cut.shards) or len(set(cut.shards)) < len(cut.shards):
+            raise Refusal(409, f"cut {cut.id} has a shard that {self.id} holds already")
+        labels = self._admitted
+        for other in (*self._attached, cut):
+            labels = merged(labels, other.labels)
+        self.network.require_labels(len(labels))
+        network.plan(self.layers, len(labels))
+        self._attached.append(cut)
+        if self.phase is Phase.RESTING:
+            self._between(now)
+
+    def wish(self, action: Action, settings: dict[str, Any], now: float) -> None:
+        """Do what the owner wishes; raises Refusal. Removal is the master's."""
+        match action:
+            case "start":
+                self.running, self.trouble = True, ""
+            case "pause":
+                self.running = False
+            case "reboot":
+                self._initialise = True
+            case "set":
+                self._settings = (self._settings or self.settings).changed(settings)
+            case _:
+                raise AssertionError(action)
+        self._save = True
+        if action in ("pause", "reboot") and self.open:
+            self._break_off(now)
+        elif self.phase is Phase.RESTING:
+            self._between(now)
+
+    def _break_off(self, now: float) -> None:
+        """End the open iteration at once: what was answered counts, what was not is stale; nobody missed anything."""
+        assert self.open is not None
+        for browser in self.crew.browsers.values():
+            if browser.orders and not browser.answered:
+                browser.late_iteration, browser.late_sent_at = self.iteration, browser.sent_at
+                browser.answered = True
+        if not self.open.vectors:
+            self._end_orders(count_misses=False)
+            self.open, self.phase = None, Phase.RESTING
+            self.iteration += 1
+            self._between(now)
+            return
+        self._close(now)
+
+    def workers(self) -> list[tuple[Browser, Worker]]:
+        """List everyone who takes part."""
+        return [(browser, worker) for browser in self.crew.browsers.values() for worker in browser.workers.values()]
+
+
+__all__ = ["Phase", "Project", "Refusal", "Settings"]
