@@ -11,6 +11,7 @@
 import {listen, send} from "./port.js";
 import {LocalProject} from "./project.js";
 import {PROTOCOL, decode, encode} from "./protocol.js";
+import {Pulse} from "./pulse.js";
 import {Socket} from "./socket.js";
 import {Supply} from "./supply.js";
 import {LocalWorker} from "./workers.js";
@@ -68,6 +69,11 @@ export class Boss {
       onFrame: frame => this.receive(frame),
       onState: (state, reason, retryMs) => this.connection(state, reason, retryMs),
     });
+    this.pulse = new Pulse(
+      surroundings.later,
+      () => this.watched && this.tell("Watch", {project: this.watched}),
+      () => this.watched && this.socket.restart("the server has been silent for too long"),
+    );
     this.supply = new Supply(surroundings.startData, config.data_url, {
       onShard: (worker, delivery) => this.workers.get(worker)?.deliver(delivery),
       onTrouble: (workers, reason) => this.trouble(workers, reason),
@@ -111,6 +117,7 @@ export class Boss {
   connection(state, reason, retryMs) {
     if (state === "lost" || state === "reload" || state === "closed") {
       this.welcomed = false;
+      this.pulse.stop();
       for (const project of this.projects.values()) project.abandon();
     }
     if (state === "reload" || state === "closed") for (const worker of [...this.workers.values()]) this.retire(worker);
@@ -119,6 +126,7 @@ export class Boss {
 
   /** @param {ArrayBuffer} frame */
   receive(frame) {
+    this.pulse.heard();
     try {
       const {message, vector} = decode(frame);
       /** @type {{[type: string]: (message: any, vector: any) => void}} */
@@ -151,6 +159,7 @@ export class Boss {
   welcome({client, resume, owner}) {
     Object.assign(this, {client, resume, welcomed: true});
     this.socket.settle();
+    this.pulse.start();
     this.show({type: "welcome", client, owner});
     if (this.watched) this.tell("Watch", {project: this.watched});
     if (this.supply.endpoint) this.holds();
@@ -169,9 +178,13 @@ export class Boss {
   refused({status, reason, about, worker}) {
     const local = this.workers.get(worker);
     if (local && about === "Join") {
+      local.joined = false;
       this.retire(local, "failed", reason);
     }
-    this.show({type: "refused", status, reason, about, worker});
+    if (about !== "Answer" && about !== "Ready") return this.show({type: "refused", status, reason, about, worker});
+    // Nobody asked for these: an answer that came too late is shown where its worker is, until the next one.
+    for (const each of this.workers.values()) if (each.joined) each.reason = reason;
+    this.changed();
   }
 
   /** @param {any} roster */
@@ -263,13 +276,13 @@ export class Boss {
    */
   tune(worker, wish) {
     const {capacityVectors: capacity_vectors, capacityBytes: capacity_bytes, intensity, paused} = worker.tune(wish);
-    this.tell("Tune", {worker: worker.number, capacity_vectors, capacity_bytes, intensity, paused});
+    if (worker.joined) this.tell("Tune", {worker: worker.number, capacity_vectors, capacity_bytes, intensity, paused});
     this.changed();
   }
 
   /** @param {LocalWorker} worker */
   remove(worker) {
-    this.tell("Leave", {worker: worker.number});
+    if (worker.joined) this.tell("Leave", {worker: worker.number});
     this.retire(worker);
   }
 

@@ -35,6 +35,7 @@ export class LocalWorker {
     /** @type {State} */
     this.state = "waiting";
     this.reason = "";
+    this.advice = ""; // the master's, for its user
     this.restarts = 0;
     this.joined = false; // told to the master over this connection
     this.unanswered = 0;
@@ -122,7 +123,7 @@ export class LocalWorker {
    */
   advise(latencyMs, advice) {
     this.figures.latencyMs = latencyMs;
-    if (advice) this.reason = advice;
+    this.advice = advice;
   }
 
   /** Find the state that follows from what it holds. */
@@ -194,7 +195,8 @@ export class LocalWorker {
     const total = this.shards.reduce((bytes, shard) => bytes + shard.bytes, 0);
     const allocated = this.shards.reduce((vectors, shard) => vectors + shard.count, 0);
     const cached = this.shards.reduce((n, {hash, count}) => n + (this.loaded.has(hash) ? count : 0), 0);
-    const {number: worker, project, role, state, reason} = this;
+    const {number: worker, project, role, state} = this;
+    const reason = this.reason || this.advice;
     return {worker, project, role, state, reason, allocated, cached, totalBytes: total, ...this.figures};
   }
 }

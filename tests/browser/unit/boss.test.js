@@ -273,6 +273,43 @@ describe("boss: what goes wrong", () => {
     expect(lines[1].of("Answer")).to.deep.equal([]);
   });
 
+  it("asks when the connection is silent, and gives it up when it stays so", async () => {
+    const {lines, line, clock, say, last} = await working(1);
+    say({type: "watch", project: "p"});
+    clock.pass(39_899);
+    expect(line().of("Watch").length).to.equal(1);
+    clock.pass(1);
+    expect(line().of("Watch").length).to.equal(2);
+    line().say("Roster", {project: "p", rows: [], more: 0});
+    clock.pass(79_999);
+    expect(last("connection").state).to.equal("open");
+    clock.pass(1);
+    expect(last("connection").reason).to.match(/silent/);
+    clock.pass(500);
+    expect(lines.length).to.equal(2);
+    clock.pass(200_000);
+    expect(lines.length).to.equal(2);
+  });
+
+  it("shows a late answer's refusal beside the worker only, until the next answer", async () => {
+    const {begin, result, line, rows, last} = await working(1);
+    begin(1, order(1));
+    result(1, 1);
+    line().say("Refused", {status: 409, reason: "iteration 1 is closed: this is 2", about: "Answer", worker: -1});
+    expect(last("refused")).to.equal(undefined);
+    expect(rows()[0].reason).to.match(/iteration 1 is closed/);
+    begin(2, order(1));
+    result(1, 2);
+    expect(rows()[0].reason).to.equal("");
+  });
+
+  it("shows the master's advice beside the worker that it is about", async () => {
+    const {line, rows} = await working(1);
+    const row = {client: 4, worker: 1, latency_ms: 12, advice: "this link needs T ≥ 6 s"};
+    line().say("Roster", {project: "p", rows: [{...row, client: 5, advice: "not mine"}, row], more: 0});
+    expect(rows()[0]).to.include({reason: "this link needs T ≥ 6 s", latencyMs: 12});
+  });
+
   it("joins once, whenever the welcome comes", async () => {
     const {line, say, data} = make();
     say({type: "add", project: "p", role: "trainer"});
