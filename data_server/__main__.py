@@ -1,9 +1,11 @@
 """Run the data server: `python -m data_server --data-dir DIR --secret-file FILE`."""
 
 import logging
+import os
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,8 +34,14 @@ GRACE_SECONDS = 3  # for answers under way when the server is told to stop
 @click.option("--redis", default="", help="Keep the index in this Redis instead of SQLite.")
 @click.option("--cert", default=None, type=click.Path(path_type=Path), help="Certificate, for HTTPS.")
 @click.option("--key", default=None, type=click.Path(path_type=Path), help="The certificate's private key.")
+@click.option("--exit-with-parent", is_flag=True, help="End when standard input closes, however the parent ended.")
 def main(
-    secret_file: Path, allow_host: tuple[str, ...], cert: Path | None, key: Path | None, **options: object
+    secret_file: Path,
+    allow_host: tuple[str, ...],
+    cert: Path | None,
+    key: Path | None,
+    exit_with_parent: bool,
+    **options: object,
 ) -> None:
     """Serve data sets as shards."""
     logging.basicConfig(level=logging.INFO, format="data server: %(levelname)s %(message)s", stream=sys.stderr)
@@ -58,7 +66,16 @@ def main(
     # uvicorn raises the signal that stopped it again when it has: then this is how the process ends.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
+    if exit_with_parent:
+        threading.Thread(target=_end_after_parent, daemon=True).start()
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _end_after_parent() -> None:
+    """Wait until the parent's end of the pipe closes (it does however the parent ends), then end in order."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _secret(path: Path) -> str:

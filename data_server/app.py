@@ -8,6 +8,7 @@ Rules of this file:
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
@@ -94,8 +95,14 @@ def _add_refusals(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, answer(attribute, str))
     app.add_exception_handler(Unknown, answer(lambda _: 404, lambda error: str(error.args[0])))
     app.add_exception_handler(RequestValidationError, answer(lambda _: 422, _validation_sentence))
-    app.add_exception_handler(HTTPException, answer(attribute, lambda error: str(getattr(error, "detail", error))))
+    app.add_exception_handler(HTTPException, answer(attribute, _http_sentence))
     app.add_exception_handler(ClientDisconnect, answer(lambda _: 400, lambda _: "the upload was broken off"))
+
+
+def _http_sentence(error: Exception) -> str:
+    assert isinstance(error, HTTPException)
+    sentences = {404: "there is nothing at this address", 405: "this address does not know this method"}
+    return sentences.get(error.status_code, error.detail)
 
 
 def _validation_sentence(error: Exception) -> str:
@@ -131,7 +138,7 @@ def _add_writing(app: FastAPI, store: Store) -> None:
     async def upload(request: Request, query: Annotated[UploadQuery, Query()]) -> dict[str, Any]:
         _check_body(request, app.state.settings)
         uploads: Uploads = app.state.uploads
-        return await uploads.receive(request.stream(), Wanted.of(query.model_dump()))
+        return await uploads.receive(request.stream(), Wanted.of(query.model_dump()), partial(_gone, request))
 
     @app.post("/datasets/{dataset}/cuts", status_code=201, dependencies=[ticket_for("upload")])
     async def another_cut(dataset: str, query: Annotated[CutQuery, Query()]) -> dict[str, Any]:
@@ -155,6 +162,11 @@ def _add_writing(app: FastAPI, store: Store) -> None:
     def unuse(dataset: str, project: str) -> dict[str, Any]:
         store.use(dataset, project, used=False)
         return {"uses": store.uses(dataset)}
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _check_body(request: Request, settings: Settings) -> None:

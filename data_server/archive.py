@@ -81,15 +81,23 @@ def find_directory(file: BinaryIO, limits: Limits) -> Directory:
     tail_start = max(0, size - END.size - MAX_COMMENT)
     file.seek(tail_start)
     tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < END.size:
-        raise BadArchive(422, "this zip file is cut short: its end is missing")
+    at = _end_record(tail)
     directory = _directory_64(file, tail_start + at) or _directory(tail[at : at + END.size])
     if directory.offset + directory.bytes > tail_start + at:
         raise BadArchive(422, "this zip file is damaged: its directory does not lie where it says")
     if directory.count > limits.entries or directory.bytes > MAX_DIRECTORY_BYTES:
         raise BadArchive(413, f"this zip file has {directory.count:,} entries; at most {limits.entries:,} are taken")
     return directory
+
+
+def _end_record(tail: bytes) -> int:
+    """Find the end record: the last whose comment fills the rest of the file (a comment may look like one)."""
+    at = tail.rfind(b"PK\x05\x06")
+    while at >= 0:
+        if len(tail) - at >= END.size and END.unpack_from(tail, at)[7] == len(tail) - at - END.size:
+            return at
+        at = tail.rfind(b"PK\x05\x06", 0, at)
+    raise BadArchive(422, "this zip file is cut short or has something behind its end")
 
 
 def _directory(end: bytes) -> Directory:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,17 +38,18 @@ class Jobs:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environment(),
-            start_new_session=True,  # a Ctrl-C in the terminal is the server's to handle
+            start_new_session=True,  # so a Ctrl-C is the server's to handle, and its helpers can be killed with it
         )
+        # Not communicate(): it may close standard input, which is how the process learns that we are gone.
+        assert process.stdout is not None
+        assert process.stderr is not None
+        ended = asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
         try:
-            # Not communicate(): it would close standard input, which is how the process learns that we are gone.
-            assert process.stdout is not None
-            assert process.stderr is not None
-            out, err, _ = await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            out, err, _ = await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            os.killpg(process.pid, signal.SIGKILL)
+            await ended
+            raise
         if process.returncode:
             log.error("reading an upload ended with %s:\n%s", process.returncode, err.decode(errors="replace"))
             raise Refusal(500, "reading the pictures failed, and nothing was kept; the data server's log says more")

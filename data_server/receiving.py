@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from data_server.patience import uninterrupted
 from data_server.refusal import Refusal
 from data_server.settings import Limits
 
@@ -62,7 +63,7 @@ class Receiver:
         self.n_bytes += len(data)
         check_size(self.n_bytes, self.limits)
         try:
-            await asyncio.to_thread(self._write_now, file, data)
+            await uninterrupted(self._write_now, file, data)
         except OSError as error:
             raise disk_refusal(error) from error
 

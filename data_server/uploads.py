@@ -1,7 +1,7 @@
 """From an upload's bytes to a data set: receive, ingest, commit, and clean up whatever happens in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from data_server.cut import Spec
 from data_server.ingest import Job
 from data_server.jobs import Jobs
+from data_server.patience import uninterrupted, unless_gone
 from data_server.receiving import Receiver
 from data_server.refusal import Refusal
 from data_server.settings import Settings
@@ -43,8 +44,13 @@ class Uploads:
         self._settings, self._store, self._jobs = settings, store, jobs
         self._running = 0
 
-    async def receive(self, stream: AsyncIterator[bytes], wanted: Wanted) -> dict[str, Any]:
-        """Receive a whole upload and make its data set; returns the report. Raises Refusal."""
+    async def receive(
+        self, stream: AsyncIterator[bytes], wanted: Wanted, gone: Callable[[], Awaitable[None]]
+    ) -> dict[str, Any]:
+        """Receive a whole upload and make its data set; returns the report. Raises Refusal.
+
+        `gone` returns when the client has left: then the work stops too.
+        """
         if self._running >= self._settings.limits.uploads:
             raise Refusal(503, f"{self._running} uploads are under way, the most that are taken at once: try again")
         self._running += 1
@@ -52,7 +58,8 @@ class Uploads:
             with self._store.scratch() as folder:
                 receiver = Receiver(folder / "upload.zip", self._settings.limits)
                 await receiver.receive(stream)
-                return await self._make(folder, receiver.path, receiver.source(), wanted)
+                making = self._make(folder, receiver.path, receiver.source(), wanted)
+                return await unless_gone(making, gone())
         finally:
             self._running -= 1
 
@@ -61,7 +68,7 @@ class Uploads:
             return known
         result = await self._jobs.run(folder, self._job([upload], [source["sha256"]], wanted.spec))
         spec = asdict(wanted.spec)
-        document = await asyncio.to_thread(self._store.add, wanted.name, upload, source, result, spec, folder)
+        document = await uninterrupted(self._store.add, wanted.name, upload, source, result, spec, folder)
         if document is not None:
             return report(document)
         known = await self._known(source, wanted)  # an equal upload was quicker
@@ -83,7 +90,7 @@ class Uploads:
         job.names, job.labels = document["names"], [label["name"] for label in document["labels"]]
         with self._store.scratch() as folder:
             result = await self._jobs.run(folder, job)
-            return report(await asyncio.to_thread(self._store.add_cut, dataset, result, asdict(spec), folder))
+            return report(await uninterrupted(self._store.add_cut, dataset, result, asdict(spec), folder))
 
     def check_room(self, n_bytes: int) -> None:
         """Raise Refusal when the disk has no room for an upload of this size."""

@@ -1,0 +1,87 @@
+"""Crashes: whatever a kill -9 interrupts, the next start finds whole data sets and a clean disk."""
+
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from data_server.store import shards_of
+from tests.data_server.conftest import Process, alive, bearer, children_of, until
+from tests.data_server.zips import labelled, make_zip
+
+KILLS = 10
+SPREAD_SECONDS = 1.2  # an upload of this size takes about one
+
+
+def test_kill_at_ten_points_of_an_upload(process: Process) -> None:
+    zips = [make_zip(labelled(2, 400, seed=100_000 * number)) for number in range(KILLS)]
+    ids: list[str] = []
+    for number, data in enumerate(zips):
+        uploading = threading.Thread(target=_upload_until_killed, args=(process, data))
+        uploading.start()
+        time.sleep(SPREAD_SECONDS * number / KILLS)  # the point of the crash, not a wait for something
+        family = _family(process.process.pid)
+        process.end(9)
+        uploading.join()
+        until(partial(_all_ended, family))
+        process.start()
+        ids = _assert_whole(process, ids)
+    answer = process.upload(make_zip(labelled(2, 8)))
+    assert answer.status_code == 201
+    assert int(answer.json()["id"][1:]) > max([0, *(int(name[1:]) for name in ids)])
+
+
+def test_what_a_crash_left_is_swept(process: Process) -> None:
+    report = process.upload(make_zip(labelled())).json()
+    process.end(9)
+    data = process.root / "data"
+    stray = [data / "zips" / f"{'0' * 64}.zip", data / "shards" / f"{'1' * 64}.zip", data / "work" / "left"]
+    for path in stray:
+        path.write_bytes(b"half a file")
+    process.start()
+    assert not any(path.exists() for path in stray)
+    assert _assert_whole(process, []) == [report["id"]]
+
+
+def test_ids_never_come_back_after_a_restart(process: Process) -> None:
+    data = make_zip(labelled())
+    for expected in ("d1", "d2", "d3"):
+        assert process.upload(data).json()["id"] == expected
+        assert httpx.delete(f"{process.url}/datasets/{expected}", headers=bearer("delete")).is_success
+        process.end()
+        process.start()
+
+
+def _upload_until_killed(process: Process, data: bytes) -> None:
+    try:
+        process.upload(data)
+    except httpx.TransportError:
+        return  # the server was killed under it
+
+
+def _all_ended(pids: list[int]) -> bool:
+    return not any(alive(pid) for pid in pids)
+
+
+def _family(pid: int) -> list[int]:
+    children = children_of(pid)
+    return [*children, *(grandchild for child in children for grandchild in _family(child))]
+
+
+def _assert_whole(process: Process, before: list[str]) -> list[str]:
+    """Assert that every data set is complete and nothing else lies on the disk; return the data sets' ids."""
+    reports = httpx.get(f"{process.url}/datasets").json()
+    named: set[str] = set()
+    for report in reports:
+        manifest = httpx.get(f"{process.url}/cuts/{report['cuts'][0]['id']}/manifest.json").json()
+        assert manifest["vectors"] == report["images"]
+        named |= set(shards_of(manifest))
+    root = Path(process.root) / "data"
+    assert {path.stem for path in (root / "shards").iterdir()} == named
+    assert len(list((root / "zips").iterdir())) == len(reports)
+    assert not list((root / "work").iterdir())
+    ids = [report["id"] for report in reports]
+    assert set(before) <= set(ids), "what was acknowledged stays"
+    return ids
