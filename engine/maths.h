@@ -12,14 +12,14 @@ INLINE v4 exp4(v4 x) {
   v4 p = splat(1.0f / 5040);
   const float factorials[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
   UNROLL for (float c : factorials) p = p * r + splat(c);
-  i4 power = __builtin_wasm_trunc_saturate_s_i32x4_f32x4(n);
+  i4 power = (i4)__builtin_wasm_trunc_saturate_s_i32x4_f32x4(n);
   return p * (v4)((power + splat(127)) << 23);
 }
 
 INLINE v4 tanh4(v4 x) {
   v4 size = (v4)((i4)x & splat(0x7fffffff));
   v4 e = exp4(splat(-2.0f) * size);
-  v4 large = (splat(1) - e) / (splat(1) + e);
+  v4 large = (splat(1.0f) - e) / (splat(1.0f) + e);
   v4 square = x * x; // near 0 the quotient cancels: the Taylor series
   v4 p = splat(-1382.0f / 155925);
   const float taylor[] = {62.0f / 2835, -17.0f / 315, 2.0f / 15, -1.0f / 3, 1.0f};
@@ -28,7 +28,7 @@ INLINE v4 tanh4(v4 x) {
   return select(size < splat(0.35f), x * p, signed_large);
 }
 
-INLINE v4 sigmoid4(v4 x) { return splat(1) / (splat(1) + exp4(-x)); }
+INLINE v4 sigmoid4(v4 x) { return splat(1.0f) / (splat(1.0f) + exp4(-x)); }
 
 // The natural logarithm of a positive, finite number, to about 1e-15
 INLINE double log_of(double x) {

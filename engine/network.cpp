@@ -5,13 +5,13 @@ constexpr i32 MOST_BATCH = 256;
 
 // ----------------------------------------------------------------------------------------------- reading the spec
 bool Network::describe(char *spec, i32 size, i32 label_count, i32 batch) {
-  labels_count_ = label_count;
+  labels_count_ = most(1, label_count); // a project without data has a shape, too
   batch_ = batch;
-  const i32 room = size + 1024 * MOST_LAYERS / 2;
+  const i32 room = 3 * size + 768 * MOST_LAYERS; // names, escaped, come up to three times
   text.use((char *)arena::now((usize)room), room);
   const Json *document = read_json(spec, size, text);
   if (!document) return false;
-  if (label_count < 1) return text << "a network needs at least one label", false;
+  if (label_count < 0) return text << "a network cannot have " << label_count << " labels", false;
   if (batch < 1 || batch > MOST_BATCH) return text << "the batch must be from 1 to " << MOST_BATCH, false;
   if (!read_layers(*document) || !check_labels()) return false;
   find_followers();
@@ -49,8 +49,8 @@ bool Network::read_layer(const Json &spec) {
   Options options(spec, layer.name, text);
   Span name;
   if (!options.text("name", name) || !options.truth("frozen", layer.frozen)) return false;
-  if (!options.real("learning_rate_multiplier", layer.learning_rate_multiplier, 0, 1e6)) return false;
-  if (!options.real("l2_multiplier", layer.l2_multiplier, 0, 1e6)) return false;
+  if (!options.real("learning_rate", layer.learning_rate_multiplier, 0, 1000)) return false;
+  if (!options.real("l2", layer.l2_multiplier, 0, 1000)) return false;
   if (!connect(spec, layer) || !layer.configure(options, labels_count_) || !options.no_more()) return false;
   const Shape s = layer.out->shape;
   if ((u64)s.width * (u64)s.height > Block::MOST || (u64)s.width * (u64)s.height * (u64)s.channels > Block::MOST)
@@ -158,8 +158,7 @@ void Network::plan() {
   }
   arena::begin_plan();
   const u64 pixel_count = (u64)layers_[0]->out->shape.size() * (u64)batch_;
-  parameters = ::plan<float>((u64)parameter_count_ + SLACK);
-  gradients = ::plan<float>((u64)parameter_count_ + SLACK);
+  for (float **room : {&vector, &parameters_, &start_, &velocity_}) *room = ::plan<float>((u64)parameter_count_);
   outputs = ::plan<float>((u64)outputs_size_ * (u64)batch_);
   pixels = ::plan<u8>(pixel_count * sizeof(float));
   labels = ::plan<i32>((u64)batch_);
@@ -190,8 +189,8 @@ bool Network::allocate() {
 
 // ------------------------------------------------------------------------------------------------------ computing
 void Network::initial(Seed seed) {
-  zero(parameters, sizeof(float) * (usize)parameter_count_);
-  for (i32 i = 0; i < count_; i++) layers_[i]->initial(seed, parameters);
+  zero(vector, bytes());
+  for (i32 i = 0; i < count_; i++) layers_[i]->initial(seed, vector);
 }
 
 bool Network::check_finite(const float *values, i32 size, const char *what) {
@@ -205,13 +204,18 @@ bool Network::load() {
     if (!check_block(layers_[i]->weights, layers_[i]->name, ".weights") ||
         !check_block(layers_[i]->bias, layers_[i]->name, ".bias"))
       return false;
-  for (i32 i = 0; i < count_; i++)
-    if (!layers_[i]->absorbed_by) layers_[i]->adopt(parameters);
+  copy(parameters_, vector, bytes());
+  adopt();
   return true;
 }
 
+void Network::adopt() {
+  for (i32 i = 0; i < count_; i++)
+    if (!layers_[i]->absorbed_by) layers_[i]->adopt(parameters_);
+}
+
 bool Network::check_block(const Block &block, Span layer, const char *kind) {
-  if (check_finite(parameters + block.offset, block.size, "parameter")) return true;
+  if (check_finite(vector + block.offset, block.size, "parameter")) return true;
   return text << " (in " << layer << kind << ")", false;
 }
 
@@ -221,9 +225,43 @@ void Network::clear() {
 }
 
 void Network::save() {
-  zero(gradients, sizeof(float) * (usize)parameter_count_);
+  zero(vector, bytes());
   for (i32 i = 0; i < count_; i++)
-    if (layers_[i]->trained()) layers_[i]->deliver(gradients);
+    if (layers_[i]->trained()) layers_[i]->deliver(vector);
+}
+
+void Network::begin_local() {
+  copy(start_, parameters_, bytes());
+  zero(velocity_, bytes());
+  clear();
+}
+
+bool Network::local_step(i32 count, float rate, float momentum, float l2) {
+  save();
+  if (count < 1) return text.clear(), text << "a local step needs at least one vector", false;
+  const float scale = 1.0f / (float)count;
+  for (i32 i = 0; i < count_; i++) {
+    const Layer &layer = *layers_[i];
+    if (!layer.trained()) continue;
+    const float layer_rate = rate * (float)layer.learning_rate_multiplier;
+    step_block(layer.weights, scale, layer_rate, momentum, l2 * (float)layer.l2_multiplier);
+    step_block(layer.bias, scale, layer_rate, momentum, 0);
+  }
+  if (!check_finite(parameters_, parameter_count_, "after a local step, parameter")) return false;
+  adopt();
+  clear();
+  return true;
+}
+
+void Network::step_block(const Block &block, float scale, float rate, float momentum, float l2) {
+  for (i32 i = block.offset; i < block.offset + block.size; i++) {
+    velocity_[i] = momentum * velocity_[i] + (vector[i] * scale + l2 * parameters_[i]);
+    parameters_[i] -= rate * velocity_[i];
+  }
+}
+
+void Network::local_difference() {
+  for (i32 i = 0; i < parameter_count_; i++) vector[i] = parameters_[i] - start_[i];
 }
 
 bool Network::check_input(const Pass &pass, i32 count) {
@@ -297,8 +335,7 @@ void Network::report() {
   number(text, "batch", batch_);
   number(text, "bytes", (double)arena::planned_bytes());
   number(text, "outputs", outputs_size_);
-  number(text, "at_parameters", (double)(usize)parameters);
-  number(text, "at_gradients", (double)(usize)gradients);
+  number(text, "at_vector", (double)(usize)vector);
   number(text, "at_outputs", (double)(usize)outputs);
   number(text, "at_pixels", (double)(usize)pixels);
   number(text, "at_labels", (double)(usize)labels);

@@ -9,17 +9,23 @@ public:
   bool allocate(); // false: `text` holds a sentence
   void report();   // write what the network is and where its buffers are into `text`, as JSON
 
-  void initial(Seed);                 // into parameters
-  bool load();                        // from parameters; false: one is not finite
-  void clear();                       // the gradient sum
+  void initial(Seed); // values into vector
+  bool load();        // vector becomes the parameters; false: a value is not finite, and nothing changed
+  void clear();       // the gradient sum
   bool gradient(Pass, i32 count);     // add; false (and nothing added): a pixel, a label or the loss is wrong
   bool evaluate(Pass, i32 count);     // loss and wrong
   bool probabilities(Pass, i32 count); // into outputs
   bool activations(i32 layer, Pass, i32 count); // into outputs
-  void save();                        // the gradient sum into gradient
+  void save(); // the gradient sum into vector
+
+  // Local steps: SGD with momentum on the parameters themselves, then the way that they went
+  void begin_local();
+  bool local_step(i32 count, float rate, float momentum, float l2); // with the gradient sum, which it clears
+  void local_difference();                                         // into vector
 
   Text text;
-  float *parameters = nullptr, *gradients = nullptr, *outputs = nullptr;
+  float *vector = nullptr; // parameters on their way in, gradients on their way out
+  float *outputs = nullptr;
   u8 *pixels = nullptr; // or floats
   i32 *labels = nullptr;
   u32 *keys = nullptr;
@@ -35,6 +41,7 @@ private:
   bool check_labels();
   bool check_input(const Pass &, i32 count);
   bool check_finite(const float *, i32 size, const char *what);
+  void step_block(const Block &, float scale, float rate, float momentum, float l2);
   bool check_block(const Block &, Span layer, const char *kind);
   void name_layer(const Json &, Layer &);
   void find_followers();
@@ -42,6 +49,8 @@ private:
   void find_gradients();
   void plan();
   void plan_grids();
+  void adopt();
+  usize bytes() const { return sizeof(float) * (usize)parameter_count_; }
   void forward(const Pass &, i32 count);
   void backward(const Pass &, i32 count);
   i32 first_dense() const; // layers before it work vector by vector
@@ -49,6 +58,7 @@ private:
   void report_block(const Layer &, const Block &, const char *suffix, bool &first);
 
   Layer *layers_[MOST_LAYERS] = {};
+  float *parameters_ = nullptr, *start_ = nullptr, *velocity_ = nullptr;
   i32 count_ = 0, parameter_count_ = 0, labels_count_ = 0, batch_ = 0, outputs_size_ = 0;
   Loss *last_ = nullptr;
 };

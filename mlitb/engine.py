@@ -79,8 +79,7 @@ class EngineNetwork:
         self.names: list[str] = [layer["name"] for layer in report["layers"]]
         self.shapes: list[tuple[int, int, int]] = [tuple(layer["shape"]) for layer in report["layers"]]
         self.layout = [_block(block) for block in report["blocks"]]
-        self._parameters = self._view(np.float32, report["at_parameters"], self.parameter_count)
-        self._gradients = self._view(np.float32, report["at_gradients"], self.parameter_count)
+        self._vector = self._view(np.float32, report["at_vector"], self.parameter_count)
         self._outputs = self._view(np.float32, report["at_outputs"], report["outputs"] * batch)
         self._bytes = self._view(np.uint8, report["at_pixels"], batch * int(np.prod(self.shapes[0])))
         self._floats = self._view(np.float32, report["at_pixels"], batch * int(np.prod(self.shapes[0])))
@@ -90,14 +89,14 @@ class EngineNetwork:
     def initial(self, seed: int) -> Floats:
         """Return the initial values for a seed (0 … 2⁶⁴ − 1): float32, (parameter_count,)."""
         self._call("initial", *_halves(seed))
-        return self._parameters.copy()
+        return self._vector.copy()
 
     def set_parameters(self, vector: npt.ArrayLike) -> None:
         """Use these parameters from now on: (parameter_count,); raise EngineError when one is not finite."""
         values = np.asarray(vector, np.float32)
         if values.shape != (self.parameter_count,):
             raise EngineError(f"this network has {self.parameter_count} parameters, not {values.size}")
-        self._parameters[:] = values
+        self._vector[:] = values
         self._checked("load")
 
     def clear(self) -> None:
@@ -121,7 +120,20 @@ class EngineNetwork:
     def gradient_sum(self) -> Floats:
         """Return the sum of the gradients since `clear`: float32, (parameter_count,)."""
         self._call("save")
-        return self._gradients.copy()
+        return self._vector.copy()
+
+    def begin_local(self) -> None:
+        """Begin local steps at the present parameters, without momentum, with an empty gradient sum."""
+        self._call("begin_local")
+
+    def local_step(self, vectors: int, learning_rate: float, momentum: float = 0.9, l2: float = 0.0) -> None:
+        """Take a step of SGD with momentum along the mean of the gradient sum over `vectors`, and clear the sum."""
+        self._checked("local_step", vectors, learning_rate, momentum, l2)
+
+    def local_difference(self) -> Floats:
+        """Return the parameters minus those at `begin_local`: float32, (parameter_count,)."""
+        self._call("local_difference")
+        return self._vector.copy()
 
     def evaluate(self, pixels: npt.ArrayLike, labels: Integers) -> tuple[float, int]:
         """Return the summed loss and the number of wrong answers, without dropout and without a gradient."""
@@ -174,12 +186,12 @@ class EngineNetwork:
         at = self._call("text_at")
         return bytes(self._memory.read(self._store, at, at + self._call("text_size"))).decode(errors="replace")
 
-    def _call(self, name: str, *arguments: int) -> Any:
+    def _call(self, name: str, *arguments: float) -> Any:
         function = cast(wasmtime.Func, self._exports[name])
         signed = [value - (1 << 32) if value >= 1 << 31 else value for value in arguments]
         return function(self._store, *signed)
 
-    def _checked(self, name: str, *arguments: int) -> None:
+    def _checked(self, name: str, *arguments: float) -> None:
         if not self._call(name, *arguments):
             raise EngineError(self._text())
 

@@ -1,17 +1,33 @@
-// The declarations of all layers but the convolution (conv.h). Each is defined in the file of its name.
+// The declarations of all layers but the convolution (conv.h). Each is defined in the file that its comment names.
 #pragma once
 #include "../kernels.h"
 #include "../layer.h"
 
-struct Input : Layer {
-  static constexpr i32 MOST_CHANNELS = 64;
+struct Input : Layer { // input.cpp
+  static constexpr i32 MOST_CHANNELS = 1024;
   bool configure(Options &, i32) override;
+  void plan() override;
   void forward(const Pass &, i32 first, i32 count) override;
   void backward(const Pass &, i32, i32) override {}
 
 private:
-  template <class Pixel> void normalise(const Pixel *, float *to, float unit) const;
+  void normalise(const Pass &, i32 n, float *to, i32 row) const;
+  void augment(const Pass &, i32 n);
+  bool augments() const { return shift_x_ || shift_y_ || flip_ || crop_ < 1; }
   float mean_[MOST_CHANNELS] = {}, deviation_[MOST_CHANNELS] = {};
+  i32 shift_x_ = 0, shift_y_ = 0;
+  bool flip_ = false;
+  double crop_ = 1;
+  float *plain_ = nullptr; // one vector before augmentation
+};
+
+// A layer that treats every value by itself; defined in activation.cpp
+template <class Function> struct Pointwise : Layer {
+  Function function;
+  bool configure(Options &, i32) override;
+  Follower follows() const override { return Function::follower; }
+  void forward(const Pass &, i32 first, i32 count) override;
+  void backward(const Pass &, i32 first, i32 count) override;
 };
 
 struct MaxPool : Layer { // max_pool.cpp
@@ -25,6 +41,18 @@ struct MaxPool : Layer { // max_pool.cpp
 private:
   i32 *winners_ = nullptr; // of each output: where in the input's gradient the largest came from
   void pool(i32 n, i32 y, i32 x);
+};
+
+struct AveragePool : Layer { // average_pool.cpp
+  Window window;
+  bool configure(Options &, i32) override;
+  bool transparent() const override { return true; }
+  void forward(const Pass &, i32 first, i32 count) override;
+  void backward(const Pass &, i32 first, i32 count) override;
+};
+
+struct GlobalAveragePool : AveragePool { // average_pool.cpp: the window is the whole input
+  bool configure(Options &, i32) override;
 };
 
 struct FullyConnected : Layer { // fully_connected.cpp
@@ -53,14 +81,76 @@ private:
   void output_gradient(i32 n);
 };
 
-struct Relu : Layer { // activation.cpp
+struct Maxout : Layer { // maxout.cpp
+  i32 groups = 2;
   bool configure(Options &, i32) override;
+  void plan() override;
   Follower follows() const override { return RECTIFIED; }
   void forward(const Pass &, i32 first, i32 count) override;
   void backward(const Pass &, i32 first, i32 count) override;
+
+private:
+  u8 *winners_ = nullptr;
+};
+
+struct Dropout : Layer { // dropout.cpp
+  double rate = 0.5;
+  bool configure(Options &, i32) override;
+  void plan() override;
+  bool transparent() const override { return true; }
+  void forward(const Pass &, i32 first, i32 count) override;
+  void backward(const Pass &, i32 first, i32 count) override;
+
+private:
+  float *scales_ = nullptr; // of each value: 0, or 1 / (1 − rate)
+};
+
+struct GroupNorm : Layer { // group_norm.cpp
+  i32 groups = 1;
+  bool configure(Options &, i32) override;
+  void plan() override;
+  bool transparent() const override { return true; }
+  void initial(Seed, float *) const override;
+  void adopt(const float *) override;
+  void forward(const Pass &, i32 first, i32 count) override;
+  void backward(const Pass &, i32 first, i32 count) override;
+  void clear() override;
+  void deliver(float *) const override;
+
+private:
+  struct Moments {
+    float mean, scale; // scale: 1 / standard deviation
+  };
+  Moments *moments_ = nullptr; // of each vector and group
+  const float *gain_ = nullptr, *shift_ = nullptr;
+  float *gain_sum_ = nullptr, *shift_sum_ = nullptr;
+
+  i32 width() const { return in->shape.channels / groups; } // channels of a group
+  Moments measure(i32 n, i32 group) const;
+  void sum_parameters(i32 n);
+  void input_gradient(i32 n, i32 group);
+};
+
+struct Add : Layer { // add.cpp
+  bool configure(Options &, i32) override;
+  bool transparent() const override { return true; }
+  Tensor *second_input() override { return second_; }
+  void forward(const Pass &, i32 first, i32 count) override;
+  void backward(const Pass &, i32 first, i32 count) override;
+
+private:
+  Tensor *second_ = nullptr;
+  void give(i32 n, const Tensor &to, bool add) const;
 };
 
 struct Softmax : Loss { // loss.cpp
+  bool configure(Options &, i32 labels) override;
+  void forward(const Pass &, i32 first, i32 count) override;
+  void backward(const Pass &, i32 first, i32 count) override;
+  double loss_of(const float *outputs, i32 label) const override;
+};
+
+struct SquaredError : Loss { // loss.cpp
   bool configure(Options &, i32 labels) override;
   void forward(const Pass &, i32 first, i32 count) override;
   void backward(const Pass &, i32 first, i32 count) override;

@@ -60,6 +60,34 @@ void Softmax::backward(const Pass &pass, i32 first, i32 count) {
   for (i32 n = first; n < first + count; n++) {
     const float *p = out->value.of(n);
     float *d = in->gradient.of(n);
-    for (i32 c = 0; c < in->shape.channels; c++) d[c] = p[c] - (c == pass.labels[n] ? 1.0f : 0.0f);
+    double others = 0; // p − 1 at the label would cancel when the network is sure
+    for (i32 c = 0; c < in->shape.channels; c++)
+      if (c != pass.labels[n]) others += d[c] = p[c];
+    d[pass.labels[n]] = (float)-others;
   }
+}
+
+bool SquaredError::configure(Options &options, i32 labels) {
+  out->shape = in->shape;
+  return one_output_per_label(options, in->shape, labels);
+}
+
+void SquaredError::forward(const Pass &, i32 first, i32 count) {
+  for (i32 n = first; n < first + count; n++) copy_rows(out->shape, in->value, out->value, n, false);
+}
+
+static float target(i32 output, i32 label) { return output == label ? 1.0f : 0.0f; }
+
+// Half the squared distance to a one at the label and zeros elsewhere
+double SquaredError::loss_of(const float *z, i32 label) const {
+  double sum = 0;
+  for (i32 c = 0; c < in->shape.channels; c++) sum += ((double)z[c] - target(c, label)) * ((double)z[c] - target(c, label));
+  return sum / 2;
+}
+
+void SquaredError::backward(const Pass &pass, i32 first, i32 count) {
+  if (!wants_input_gradient()) return;
+  for (i32 n = first; n < first + count; n++)
+    for (i32 c = 0; c < in->shape.channels; c++)
+      in->gradient.of(n)[c] = in->value.of(n)[c] - target(c, pass.labels[n]);
 }

@@ -10,9 +10,7 @@ void MaxPool::plan() { winners_ = ::plan<i32>((u64)out->shape.size() * (u64)batc
 
 void MaxPool::pool(i32 n, i32 y, i32 x) {
   const i32 channels = out->shape.channels;
-  const i32 top = y * window.step_y - window.pad_y, left = x * window.step_x - window.pad_x;
-  const i32 y0 = most(top, 0), y1 = least(top + window.height, in->shape.height);
-  const i32 x0 = most(left, 0), x1 = least(left + window.width, in->shape.width);
+  const auto [y0, y1, x0, x1] = window.area(y, x, in->shape);
   float *out_at = out->value.of(n) + y * out->value.row + x * channels;
   i32 *winner = winners_ + n * out->shape.size() + (y * out->shape.width + x) * channels;
   const float *values = in->value.of(n);

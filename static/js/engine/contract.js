@@ -47,6 +47,10 @@
  * @property {(pixels: Pixels, labels: Labels, n: number, keys?: Uint32Array, seed?: number, iteration?: number) => Outcome}
  *   gradient add a micro-batch's gradients to the sum; (seed, iteration, key) decide dropout and augmentation
  * @property {() => Float32Array} gradientSum a view into the engine's memory, valid until the next call: copy it
+ * @property {() => void} beginLocal begin local steps at the present parameters, with an empty gradient sum
+ * @property {(n: number, rate: number, momentum?: number, l2?: number) => void} localStep a step of SGD with momentum
+ *   along the mean of the gradient sum over n vectors; clears the sum
+ * @property {() => Float32Array} localDifference the parameters minus those at beginLocal, a view: copy it
  * @property {(pixels: Pixels, n: number) => Float32Array} probabilities [n][outputs], a copy
  * @property {(pixels: Pixels, labels: Labels, n: number) => Outcome} evaluate without dropout, without a gradient
  * @property {(name: string, pixels: Pixels, n: number) => Float32Array} activations of a named layer, a copy

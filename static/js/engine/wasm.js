@@ -10,6 +10,7 @@
 
 /** The engine refused a network or an input; the message is one sentence that names what was wrong. */
 export class EngineError extends Error {
+  /** @override */
   name = "EngineError";
 }
 
@@ -36,6 +37,9 @@ export function compile(bytes) {
  * @property {() => number} load
  * @property {() => void} clear
  * @property {() => void} save
+ * @property {() => void} begin_local
+ * @property {(n: number, rate: number, momentum: number, l2: number) => number} local_step
+ * @property {() => void} local_difference
  * @property {(n: number, floats: number, low: number, high: number, iteration: number) => number} gradient
  * @property {(n: number, floats: number) => number} evaluate
  * @property {(n: number, floats: number) => number} probabilities
@@ -84,8 +88,7 @@ function networkOf(exports, report, check) {
   /** @type {string[]} */
   const names = report.layers.map((/** @type {any} */ layer) => layer.name);
   const sizes = shapes.map((shape) => shape.reduce((product, side) => product * side, 1));
-  const parameters = new Float32Array(buffer, report.at_parameters, parameterCount);
-  const gradients = new Float32Array(buffer, report.at_gradients, parameterCount);
+  const vector = new Float32Array(buffer, report.at_vector, parameterCount);
   const outputs = new Float32Array(buffer, report.at_outputs, report.outputs * batch);
   const bytes = new Uint8Array(buffer, report.at_pixels, sizes[0] * batch);
   const floats = new Float32Array(buffer, report.at_pixels, sizes[0] * batch);
@@ -117,12 +120,12 @@ function networkOf(exports, report, check) {
     layout: report.blocks.map(blockOf),
     initial(seed) {
       exports.initial(seed, high(seed));
-      return parameters.slice();
+      return vector.slice();
     },
-    setParameters(vector) {
-      if (vector.length !== parameterCount)
-        throw new EngineError(`this network has ${parameterCount} parameters, not ${vector.length}`);
-      parameters.set(vector);
+    setParameters(values) {
+      if (values.length !== parameterCount)
+        throw new EngineError(`this network has ${parameterCount} parameters, not ${values.length}`);
+      vector.set(values);
       check(exports.load());
     },
     clear: () => exports.clear(),
@@ -135,7 +138,13 @@ function networkOf(exports, report, check) {
     },
     gradientSum() {
       exports.save();
-      return gradients;
+      return vector;
+    },
+    beginLocal: () => exports.begin_local(),
+    localStep: (n, rate, momentum = 0.9, l2 = 0) => check(exports.local_step(n, rate, momentum, l2)),
+    localDifference() {
+      exports.local_difference();
+      return vector;
     },
     probabilities(pixels, n) {
       check(exports.probabilities(n, put(pixels, n)));
