@@ -205,9 +205,3 @@ async def health(shell: Here) -> dict[str, Any]:
     trouble = shell.projects.disk.trouble
     refused = {**shell.refused, **shell.live.refused, **shell.projects.runtime.master.counters}
     return {"ok": not trouble, "trouble": trouble, "refused": refused}
-
-
-@router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-async def unknown(request: Request, rest: str) -> None:
-    """Answer every other address under /api with a sentence."""
-    raise HTTPException(404, f"{request.method} /api/{rest[:100]} is not something that this server knows")

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from mlitb.core.events import Attached, Created, Wished
 from mlitb.core.messages import Action
+from mlitb.core.network import plan
 from mlitb.core.refusal import Refusal
 from mlitb.disk import Disk
 from mlitb.engine import EngineError
@@ -83,7 +84,7 @@ class Projects:
     # ------------------------------------------------------------------------------------------------ the owner
     async def create(self, name: str, layers: list[dict[str, Any]], settings: dict[str, Any]) -> str:
         """Create a project, paused and without data; return its id. Raise Refusal."""
-        await asyncio.to_thread(self._try_engine, layers)
+        await asyncio.to_thread(self._try_network, layers)
         project = self._new_id(name)
         seed = secrets.randbits(31)
         self.runtime.feed(Created(project, name, tuple(layers), settings, seed))
@@ -91,7 +92,8 @@ class Projects:
         await self.persist(project)
         return project
 
-    def _try_engine(self, layers: list[dict[str, Any]]) -> None:
+    def _try_network(self, layers: list[dict[str, Any]]) -> None:
+        plan(layers, 1)
         try:
             self.runtime.engine.network(layers, 1, 1)
         except EngineError as error:
