@@ -1,0 +1,89 @@
+// The REST of the master and the data server, as functions. What goes wrong is a Problem: a sentence and, where known, the field.
+
+/** @typedef {{status: number, body: any}} Reply */
+/**
+ * How requests leave the page; entry/page.js gives it.
+ * @typedef {(method: string, url: string, options?: {json?: unknown, file?: Blob, ticket?: string, progress?: (share: number) => void}) => Promise<Reply>} Request
+ */
+
+export class Problem extends Error {
+  /** @param {string} sentence @param {number} status @param {string} field */
+  constructor(sentence, status, field = "") {
+    super(sentence);
+    this.status = status;
+    this.field = field;
+  }
+}
+
+/** Which field a sentence of the master is about: it names settings and layers in words. @param {string} sentence */
+function fieldOf(sentence) {
+  const known = /** @type {[RegExp, string][]} */ ([
+    [/\blayers?\b|\bconv|\bpool|\bfully|\bsoftmax|\bnetwork\b|\binput\b/i, "layers"],
+    [/\bperiod\b|\bT\b/, "period"],
+    [/\blearning.rate\b|\bmomentum\b|\boptimizer\b|\bl1\b|\bl2\b|\bdecay\b/i, "settings"],
+    [/\bname\b/i, "name"],
+  ]);
+  return known.find(([pattern]) => pattern.test(sentence))?.[1] ?? "";
+}
+
+/** @param {Reply} reply @param {string} silence the sentence when the answer holds none */
+function problem(reply, silence) {
+  const detail = reply.body?.detail;
+  if (Array.isArray(detail) && detail.length) {
+    const { loc = [], msg = silence } = detail[0];
+    const path = loc.filter((/** @type {unknown} */ part) => part !== "body");
+    return new Problem(`${path.join(" ")}: ${msg}`, reply.status, String(path[0] ?? ""));
+  }
+  const sentence = typeof detail === "string" && detail ? detail : silence;
+  return new Problem(sentence, reply.status, fieldOf(sentence));
+}
+
+/**
+ * @param {Request} request
+ * @param {string} dataUrl
+ * @param {{unreachable: string, dataUnreachable: string, answered: (status: number) => string}} words
+ * @returns {import("./types").Api}
+ */
+export function makeApi(request, dataUrl, words) {
+  /** @param {string} silence @param {Parameters<Request>} call */
+  const ask = async (silence, ...call) => {
+    const reply = await request(...call).catch(() => {
+      throw new Problem(silence, 0);
+    });
+    if (reply.status >= 200 && reply.status < 300) return reply.body;
+    throw problem(reply, words.answered(reply.status));
+  };
+  /** @param {string} method @param {string} path @param {unknown} [json] */
+  const master = (method, path, json) => ask(words.unreachable, method, `/api${path}`, json === undefined ? {} : { json });
+  /** @param {Parameters<Request>} call */
+  const store = (...call) => ask(words.dataUnreachable, ...call);
+  /** @param {string} id */
+  const at = (id) => `/projects/${encodeURIComponent(id)}`;
+  const ticket = async () => (await master("POST", "/tickets", { action: "upload" })).ticket;
+  return {
+    projects: () => master("GET", "/projects"),
+    project: (id) => master("GET", at(id)),
+    history: (id) => master("GET", `${at(id)}/history`),
+    create: (name, layers, settings) => master("POST", "/projects", { name, layers, settings }),
+    act: (id, action) => master("POST", `${at(id)}/${action}`),
+    change: (id, settings) => master("PATCH", at(id), settings),
+    remove: (id) => master("DELETE", at(id)),
+    attach: (id, dataset) => master("POST", `${at(id)}/data`, { dataset }),
+    modelUrl: (id) => `/api${at(id)}/model.json`,
+    datasets: () => store("GET", `${dataUrl}/datasets`),
+    dataset: (id) => store("GET", `${dataUrl}/datasets/${encodeURIComponent(id)}`),
+    cut: async (id, size) => store("POST", `${dataUrl}/datasets/${encodeURIComponent(id)}/cuts?${query({ ...size, mode: "crop" })}`, { ticket: await ticket() }),
+    upload: async (file, size, options, progress) =>
+      store("POST", `${dataUrl}/datasets?${query({ name: file.name, ...size, ...options })}`, {
+        file,
+        progress,
+        ticket: await ticket(),
+      }),
+  };
+}
+
+/** @param {Record<string, string | number>} values */
+function query(values) {
+  const known = Object.entries(values).filter(([, value]) => value !== "");
+  return new URLSearchParams(known.map(([name, value]) => [name, String(value)])).toString();
+}

@@ -1,0 +1,177 @@
+// A new project: name, network, period, hyper-parameters. What the server refuses is shown at the field that it is about.
+import { Icon } from "./icons.js";
+import { NetworkTable } from "./network.js";
+import { Dialog, Field, Problem } from "./parts.js";
+import { html, useSignal } from "./preact.js";
+import { HYPER, layersOf, PRESETS } from "./presets.js";
+import { HyperFields, readHyper } from "./settings.js";
+import { text } from "./text.js";
+
+/** @typedef {import("./types").Env} Env @typedef {import("./types").Layer} Layer */
+/** @typedef {{name: string, preset: string, width: number, height: number, channels: number, period: string, json: string, hyper: Record<string, string>}} Draft */
+
+const OWN = "own";
+const words = text.create;
+
+/** @param {string} id @returns {Draft} */
+function draftOf(id) {
+  const preset = PRESETS.find((known) => known.id === id) ?? PRESETS[0];
+  const hyper = Object.fromEntries(HYPER.map(({ key, value }) => [key, String(value)]));
+  return { name: "", preset: preset.id, ...preset.size, period: String(preset.period), json: "", hyper };
+}
+
+/** @param {Draft} draft @returns {{layers: Layer[], problem: string}} */
+function readLayers(draft) {
+  const preset = PRESETS.find((known) => known.id === draft.preset);
+  if (preset) return { layers: layersOf(preset, { width: draft.width, height: draft.height, channels: draft.channels }), problem: "" };
+  try {
+    const layers = JSON.parse(draft.json);
+    return Array.isArray(layers) && layers.every((layer) => typeof layer?.type === "string") ? { layers, problem: "" } : { layers: [], problem: words.notList };
+  } catch (error) {
+    return { layers: [], problem: words.json(/** @type {Error} */ (error).message) };
+  }
+}
+
+/** What can be seen to be wrong before the server is asked: field -> sentence. @param {Draft} draft @returns {Record<string, string>} */
+function check(draft) {
+  /** @type {Record<string, string>} */
+  const problems = {};
+  const period = Number(draft.period);
+  if (!draft.name.trim()) problems.name = words.nameMissing;
+  if (!(period >= 0.2 && period <= 60)) problems.period = words.periodWrong;
+  const { problem } = readLayers(draft);
+  if (problem) problems.layers = problem;
+  const wrong = readHyper(draft.hyper, {}).problem;
+  if (wrong) problems.settings = wrong;
+  return problems;
+}
+
+/** @param {{env: Env, open: import("./preact.js").Signal<boolean>}} props */
+export function NewProject({ env, open }) {
+  const draft = useSignal(draftOf("digits"));
+  const problems = useSignal(/** @type {Record<string, string>} */ ({}));
+  const busy = useSignal(false);
+  const set = (/** @type {Partial<Draft>} */ change) => (draft.value = { ...draft.value, ...change });
+  const submit = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    problems.value = check(draft.value);
+    if (Object.keys(problems.value).length || busy.value) return;
+    busy.value = true;
+    const { name, period, hyper } = draft.value;
+    const settings = { period: Number(period), ...readHyper(hyper, defaults()).changed };
+    await env.api.create(name.trim(), readLayers(draft.value).layers, settings).then(
+      (project) => {
+        open.value = false;
+        draft.value = draftOf("digits");
+        env.go(`/project/${encodeURIComponent(project.id)}`);
+      },
+      (error) => (problems.value = { [error.field in FIELDS ? error.field : "form"]: error.message }),
+    );
+    busy.value = false;
+  };
+  return html`
+    <${Dialog} open=${open.value} onClose=${() => (open.value = false)} title=${words.title} class="sheet">
+      <form class="sheet-form" onSubmit=${submit} noValidate>
+        <div class="sheet-scroll">
+          <p class="quiet-line">${words.lead}</p>
+          <${NameField} draft=${draft.value} set=${set} problem=${problems.value.name} />
+          <${NetworkFields} draft=${draft.value} set=${set} problem=${problems.value.layers} />
+          <${PeriodField} draft=${draft.value} set=${set} problem=${problems.value.period} />
+          <details class="more" open=${!!problems.value.settings}>
+            <summary><${Icon} name="chevron" />${words.hyper}<span class="summary-note">${words.hyperHint}</span></summary>
+            <${HyperFields} known=${HYPER} values=${draft.value.hyper} set=${(/** @type {Record<string, string>} */ hyper) => set({ hyper })} />
+            ${problems.value.settings && html`<${Problem}>${problems.value.settings}<//>`}
+          </details>
+          ${problems.value.form && html`<${Problem}>${problems.value.form}<//>`}
+        </div>
+        <div class="dialog-foot">
+          <button type="button" class="plain" onClick=${() => (open.value = false)}>${text.cancel}</button>
+          <button type="submit" class="primary" data-testid="create" disabled=${busy.value}>${busy.value ? words.working : words.submit}</button>
+        </div>
+      </form>
+    <//>
+  `;
+}
+
+const FIELDS = { name: 1, layers: 1, period: 1, settings: 1 };
+const defaults = () => Object.fromEntries(HYPER.map(({ key, value }) => [key, value]));
+
+/** @typedef {{draft: Draft, set: (change: Partial<Draft>) => void, problem?: string}} Part */
+
+/** @param {Event} event */
+const typed = (event) => /** @type {HTMLInputElement} */ (event.target).value;
+
+/** @param {Part} props */
+const NameField = ({ draft, set, problem }) => html`
+  <${Field}
+    label=${words.name}
+    hint=${words.nameHint}
+    problem=${problem}
+    control=${(/** @type {object} */ tied) =>
+      html`<input ...${tied} type="text" data-testid="project-name" value=${draft.name} maxlength="100" autocomplete="off" onInput=${(/** @type {Event} */ event) => set({ name: typed(event) })} />`}
+  />
+`;
+
+/** @param {Part} props */
+const PeriodField = ({ draft, set, problem }) => html`
+  <${Field}
+    label=${words.period}
+    hint=${words.periodHint}
+    problem=${problem}
+    class="short"
+    control=${(/** @type {object} */ tied) => html`<span class="with-unit">
+      <input ...${tied} type="number" data-testid="period" value=${draft.period} min="0.2" max="60" step="any" inputmode="decimal" onInput=${(/** @type {Event} */ event) => set({ period: typed(event) })} />
+      <span aria-hidden="true">s</span>
+    </span>`}
+  />
+`;
+
+/** @param {Part} props */
+function NetworkFields({ draft, set, problem }) {
+  const own = draft.preset === OWN;
+  const { layers } = readLayers(draft);
+  const choose = (/** @type {Event} */ event) => {
+    const id = typed(event);
+    const preset = PRESETS.find((known) => known.id === id);
+    if (preset) set({ preset: id, ...preset.size, period: String(preset.period) });
+    else set({ preset: OWN, json: draft.json || pretty(layers) });
+  };
+  return html`
+    <${Field}
+      label=${words.preset}
+      hint=${PRESETS.find(({ id }) => id === draft.preset)?.note ?? words.layersHint}
+      control=${(/** @type {object} */ tied) => html`<select ...${tied} data-testid="preset" value=${draft.preset} onChange=${choose}>
+        ${PRESETS.map(({ id, name }) => html`<option value=${id}>${name}</option>`)}
+        <option value=${OWN}>${words.own}</option>
+      </select>`}
+    />
+    ${own
+      ? html`<${Field}
+          label=${words.layers}
+          problem=${problem}
+          control=${(/** @type {object} */ tied) =>
+            html`<textarea ...${tied} data-testid="layers-json" rows="10" spellcheck="false" onInput=${(/** @type {Event} */ event) => set({ json: typed(event) })} value=${draft.json}></textarea>`}
+        />`
+      : html`<${SizeFields} draft=${draft} set=${set} />`}
+    ${!own && problem && html`<${Problem}>${problem}<//>`}
+    <${NetworkTable} layers=${layers} labels=${0} />
+  `;
+}
+
+/** One layer a line, as people read it. @param {Layer[]} layers */
+const pretty = (layers) => `[\n${layers.map((layer) => `  ${JSON.stringify(layer)}`).join(",\n")}\n]`;
+
+/** @param {Part} props */
+const SizeFields = ({ draft, set }) => html`
+  <fieldset class="size-fields">
+    <legend>${words.size}</legend>
+    <input type="number" aria-label=${words.width} value=${draft.width} min="1" max="1024" onInput=${(/** @type {Event} */ event) => set({ width: Number(typed(event)) })} />
+    <span aria-hidden="true">×</span>
+    <input type="number" aria-label=${words.height} value=${draft.height} min="1" max="1024" onInput=${(/** @type {Event} */ event) => set({ height: Number(typed(event)) })} />
+    <span class="size-unit">${words.pixels}</span>
+    <select aria-label=${words.channels} value=${String(draft.channels)} onChange=${(/** @type {Event} */ event) => set({ channels: Number(typed(event)) })}>
+      <option value="1">${words.grey}</option>
+      <option value="3">${words.colour}</option>
+    </select>
+  </fieldset>
+`;

@@ -1,0 +1,97 @@
+// The volunteer's page: what this is, what it does with the device, one big button, and always why it is not computing.
+import { count, percent, span, wholePercent } from "./format.js";
+import { Icon } from "./icons.js";
+import { addWorker, Intensity, myWorkers, shownState } from "./mine.js";
+import { Problem } from "./parts.js";
+import { html, useEffect, useSignal } from "./preact.js";
+import { Gone, useProject } from "./project.js";
+import { describe, parameterCount } from "./shapes.js";
+import { sentence, text } from "./text.js";
+
+/** @typedef {import("./types").Env} Env @typedef {import("./types").Status} Status @typedef {import("./types").MyWorker} MyWorker */
+
+const words = text.join;
+
+/** @param {{env: Env, id: string}} props */
+export function JoinPage({ env, id }) {
+  const { project, status, problem } = useProject(env, id);
+  const name = project?.name ?? env.named?.name ?? "";
+  const mine = myWorkers(env, id);
+  useEffect(() => env.title(words.title(name)), [name]);
+  if (env.live.removed.value === id) return html`<${Gone} sentence=${text.removed} />`;
+  if (problem && !project) return html`<${Gone} sentence=${problem} />`;
+  const params = project ? parameterCount(describe(project.layers, project.labels.length || 1)) : 0;
+  const toggle = () => (mine.length ? mine.forEach(({ worker }) => env.live.remove(worker)) : addWorker(env, id));
+  return html`
+    <div class="page narrow join">
+      <h1>${words.title(name)}</h1>
+      <p class="lead">${status ? words.network(status.labels, params) : "\u00a0"}</p>
+      <section class=${`panel join-panel ${mine.length ? "on" : ""}`} aria-label=${text.mine.title}>
+        <button type="button" class=${mine.length ? "big stop" : "primary big"} data-testid=${mine.length ? "stop" : "add-worker"} onClick=${toggle}>
+          <${Icon} name=${mine.length ? "close" : "plus"} />${mine.length ? words.stop : words.add}
+        </button>
+        <p class="join-state" role="status" data-testid="join-state" data-state=${stateOf(env, mine, status)}>${words.status[stateOf(env, mine, status)]}${reasonOf(mine)}</p>
+        <${Contribution} mine=${mine} status=${status} />
+        <${Intensity} env=${env} mine=${mine} />
+        <p class="panel-lead">${words.awake}</p>
+        ${env.live.refusal.value && html`<${Problem} onDismiss=${() => (env.live.refusal.value = null)}>${sentence(env.live.refusal.value.reason)}<//>`}
+      </section>
+      <div class="join-columns">
+        <section>
+          <h2>${words.what}</h2>
+          <ul class="ticks">
+            ${words.does.map((line) => html`<li>${line}</li>`)}
+          </ul>
+        </section>
+        <section>
+          <h2>${words.never}</h2>
+          <ul class="ticks">
+            ${words.nevers.map((line) => html`<li>${line}</li>`)}
+          </ul>
+        </section>
+      </div>
+      <p><a href=${`/project/${encodeURIComponent(id)}`} data-testid="watch">${words.watch} <${Icon} name="arrow" /></a></p>
+    </div>
+  `;
+}
+
+/** Why it computes or not, the first reason that holds. @param {Env} env @param {MyWorker[]} mine @param {Status | null} status */
+function stateOf(env, mine, status) {
+  if (!mine.length) return "off";
+  if (env.live.connection.value.state === "lost") return "connection";
+  if (status?.state === "paused") return "projectPaused";
+  return shownState(env, mine[0]);
+}
+
+/** @param {MyWorker[]} mine */
+const reasonOf = (mine) => (mine[0]?.reason ? ` ${sentence(mine[0].reason)}` : "");
+
+/** What this device gave so far. @param {{mine: MyWorker[], status: Status | null}} props */
+function Contribution({ mine, status }) {
+  const seconds = useLentSeconds(mine.length > 0);
+  const total = mine.reduce((sum, worker) => sum + worker.total, 0);
+  const share = status?.vectors ? Math.min(1, mine.reduce((sum, worker) => sum + worker.count, 0) / status.vectors) : 0;
+  const figures = [
+    [words.contributed, count(total), text.stat.dataUnit],
+    [words.share, wholePercent(share), ""],
+    [words.time, span(seconds), ""],
+    [words.error, percent(status?.error ?? -1), ""],
+  ];
+  return html`
+    <dl class="join-figures">
+      ${figures.map(([name, value, unit]) => html`<div><dt>${name}</dt><dd>${value}${unit && html`<span class="unit">${unit}</span>`}</dd></div>`)}
+    </dl>
+    <p class="thanks" role="status">${total ? words.thanks : words.others(Math.max(0, (status?.trainers ?? 0) - mine.length))}</p>
+  `;
+}
+
+/** Seconds for which this device has been lent since the page opened. @param {boolean} lending */
+function useLentSeconds(lending) {
+  const seconds = useSignal(0);
+  useEffect(() => {
+    if (!lending) return;
+    const timer = setInterval(() => (seconds.value += 1), 1000);
+    return () => clearInterval(timer);
+  }, [lending]);
+  return seconds.value;
+}

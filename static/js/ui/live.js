@@ -1,0 +1,90 @@
+// What the boss says, as signals; what the page wishes, as messages to it. The only module that speaks "Page and boss".
+import { batch, signal } from "./preact.js";
+
+/** @typedef {import("./types").Live} Live */
+
+/**
+ * @param {{postMessage(message: object): void, addEventListener(type: "message", heard: (event: MessageEvent) => void): void}} boss
+ * @param {boolean} owner what the page was served as, until the master says
+ * @param {() => number} now milliseconds
+ * @returns {Live}
+ */
+export function connect(boss, owner, now) {
+  const live = {
+    connection: signal({ state: "connecting", reason: "", retryMs: 0, since: now() }),
+    owner: signal(owner),
+    client: signal(-1),
+    status: signal(/** @type {import("./types").Status | null} */ (null)),
+    roster: signal(/** @type {import("./types").Roster | null} */ (null)),
+    workers: signal(/** @type {import("./types").MyWorker[]} */ ([])),
+    paused: signal(/** @type {ReadonlySet<number>} */ (new Set())),
+    refusal: signal(/** @type {import("./types").Refusal | null} */ (null)),
+    removed: signal(""),
+  };
+  boss.addEventListener("message", (event) => batch(() => hear(live, event.data, now)));
+  return { ...live, ...wishes(boss, live) };
+}
+
+/** @param {Omit<Live, "watch" | "add" | "tune" | "remove">} live @param {any} said @param {() => number} now */
+function hear(live, said, now) {
+  switch (said.type) {
+    case "connection":
+      live.connection.value = { state: said.state, reason: said.reason ?? "", retryMs: said.retryMs ?? 0, since: now() };
+      return;
+    case "welcome":
+      live.client.value = said.client;
+      live.owner.value = said.owner;
+      return;
+    case "status":
+      live.status.value = said.status;
+      return;
+    case "roster":
+      live.roster.value = said.roster;
+      return;
+    case "workers":
+      live.workers.value = [...said.workers];
+      return;
+    case "refused":
+      live.refusal.value = { status: said.status, reason: said.reason, about: said.about, worker: said.worker };
+      return;
+    case "removed":
+      live.removed.value = said.project;
+  }
+}
+
+/** @param {{postMessage(message: object): void}} boss @param {Omit<Live, "watch" | "add" | "tune" | "remove">} live */
+function wishes(boss, live) {
+  /** What each worker was given, so that one change leaves the rest as it was. @type {Map<number, import("./types").Gift>} */
+  const gifts = new Map();
+  /** @type {import("./types").Gift | null} */
+  let newest = null;
+  return {
+    /** @param {string} project */
+    watch(project) {
+      live.status.value = null;
+      live.roster.value = null;
+      boss.postMessage({ type: "watch", project });
+    },
+    /** @param {string} project @param {import("./types").Gift} gift */
+    add(project, gift) {
+      newest = gift;
+      boss.postMessage({ type: "add", project, role: "trainer", ...gift });
+    },
+    /** @param {number} worker @param {Partial<import("./types").Gift> & {paused?: boolean}} change */
+    tune(worker, change) {
+      const { paused = live.paused.value.has(worker), ...gift } = change;
+      const known = { .../** @type {import("./types").Gift} */ (gifts.get(worker) ?? newest), ...gift };
+      gifts.set(worker, known);
+      const rest = new Set(live.paused.value);
+      if (paused) rest.add(worker);
+      else rest.delete(worker);
+      live.paused.value = rest;
+      boss.postMessage({ type: "tune", worker, ...known, paused });
+    },
+    /** @param {number} worker */
+    remove(worker) {
+      gifts.delete(worker);
+      boss.postMessage({ type: "remove", worker });
+    },
+  };
+}

@@ -1,0 +1,153 @@
+// The workers of this page: one big button to add one, and a row for each with what it does and gives.
+import { bytes, count } from "./format.js";
+import { Icon } from "./icons.js";
+import { Problem } from "./parts.js";
+import { html, useEffect, useSignal } from "./preact.js";
+import { sentence, text } from "./text.js";
+
+/** @typedef {import("./types").Env} Env @typedef {import("./types").MyWorker} MyWorker */
+
+const words = text.mine;
+
+/** What a worker is lent unless its owner says otherwise (DESIGN: 3,000 vectors and 100 MB). */
+const CAPACITY = { capacityVectors: 3000, capacityBytes: 100_000_000 };
+
+export const INTENSITIES = [
+  { id: "gentle", share: 0.3, label: words.gentle, hint: words.gentleHint },
+  { id: "balanced", share: 0.6, label: words.balanced, hint: words.balancedHint },
+  { id: "full", share: 1, label: words.full, hint: words.fullHint },
+];
+
+/** The intensity last chosen on this device; phones begin gently. @param {Env} env */
+export const chosenIntensity = (env) => INTENSITIES.find(({ id }) => id === env.recall("intensity")) ?? INTENSITIES[env.phone ? 0 : 2];
+
+/** @param {Env} env @param {string} project */
+export const addWorker = (env, project) => env.live.add(project, { ...CAPACITY, intensity: chosenIntensity(env).share });
+
+/** @param {Env} env @param {string} project */
+export const myWorkers = (env, project) => env.live.workers.value.filter((worker) => worker.project === project);
+
+/** The state that people see: their own pause is known here before the server says it. @param {Env} env @param {MyWorker} worker */
+export const shownState = (env, worker) => (env.live.paused.value.has(worker.worker) && worker.state !== "failed" ? "paused" : worker.state);
+
+/** @param {{env: Env, project: string}} props */
+export function MyWorkers({ env, project }) {
+  const mine = myWorkers(env, project);
+  const pending = usePending(mine.length);
+  const elsewhere = env.live.workers.value.length - mine.length;
+  const add = () => {
+    pending.begin(env.live.refusal);
+    addWorker(env, project);
+    env.said.value = words.adding;
+  };
+  return html`
+    <section class="panel device" aria-labelledby="device-title">
+      <div class="panel-head">
+        <h2 id="device-title">${words.title}</h2>
+        <span class="panel-note">${words.cores(Math.min(env.live.workers.value.length, env.cores), env.cores)}</span>
+      </div>
+      <button type="button" class="primary big" data-testid="add-worker" onClick=${add}><${Icon} name="plus" />${words.add}</button>
+      <${Intensity} env=${env} mine=${mine} />
+      <p class="panel-lead">${words.lead}${elsewhere ? ` ${words.elsewhere(elsewhere)}` : ""}</p>
+      <${Refusal} env=${env} />
+      <ul class="my-workers" aria-label=${words.title}>
+        ${mine.map((worker, index) => html`<${MyRow} key=${worker.worker} env=${env} worker=${worker} n=${index + 1} />`)}
+        ${pending.waiting && html`<li class="worker-row starting"><span class="dot" aria-hidden="true"></span>${words.adding}</li>`}
+      </ul>
+    </section>
+  `;
+}
+
+/** From the click until the boss lists the worker, or something was refused. @param {number} n how many it lists */
+function usePending(n) {
+  const expected = useSignal(0);
+  useEffect(() => {
+    if (n >= expected.value) expected.value = 0;
+  }, [n]);
+  return {
+    waiting: expected.value > n,
+    /** @param {import("./types").Live["refusal"]} refusal */
+    begin(refusal) {
+      refusal.value = null;
+      expected.value = Math.max(expected.value, n) + 1;
+      const stop = refusal.subscribe((refused) => {
+        if (!refused) return;
+        expected.value = 0;
+        queueMicrotask(() => stop());
+      });
+    },
+  };
+}
+
+/** @param {{env: Env}} props */
+function Refusal({ env }) {
+  const refused = env.live.refusal.value;
+  if (!refused) return null;
+  return html`<${Problem} onDismiss=${() => (env.live.refusal.value = null)}>${sentence(refused.reason)}<//>`;
+}
+
+/** How much of the time this device computes; workers that run follow at once. @param {{env: Env, mine: MyWorker[]}} props */
+export function Intensity({ env, mine }) {
+  const chosen = useSignal(chosenIntensity(env).id);
+  const choose = (/** @type {string} */ id, /** @type {number} */ share) => {
+    chosen.value = id;
+    env.keep("intensity", id);
+    for (const { worker } of mine) env.live.tune(worker, { intensity: share });
+  };
+  const hint = INTENSITIES.find(({ id }) => id === chosen.value)?.hint;
+  return html`
+    <fieldset class="segments" aria-describedby="intensity-hint">
+      <legend>${words.intensity}</legend>
+      ${INTENSITIES.map(
+        ({ id, share, label }) => html`<label>
+          <input type="radio" name="intensity" value=${id} data-testid=${`intensity-${id}`} checked=${chosen.value === id} onChange=${() => choose(id, share)} />
+          <span>${label}</span>
+        </label>`,
+      )}
+      <p id="intensity-hint" class="segments-hint">${hint}</p>
+    </fieldset>
+  `;
+}
+
+/** @param {{env: Env, worker: MyWorker, n: number}} props */
+function MyRow({ env, worker, n }) {
+  const state = shownState(env, worker);
+  const paused = state === "paused";
+  const held = worker.allocated ? Math.min(1, worker.cached / worker.allocated) : 0;
+  const why = worker.reason ? sentence(worker.reason) : text.workerHint[state];
+  useEffect(() => void (env.said.value = `${words.name(n)}: ${text.worker[state] ?? state}`), [state === "working", state === "failed", paused]);
+  const toggle = () => env.live.tune(worker.worker, { paused: !paused });
+  return html`
+    <li class="worker-row" data-testid="worker-row" data-worker=${worker.worker}>
+      <div class="worker-head">
+        <span class=${`dot ${state}`} aria-hidden="true"></span>
+        <span class="worker-name">${words.name(n)}</span>
+        <span class="worker-state" data-testid="worker-state" data-state=${state}>${text.worker[state] ?? state}</span>
+        <span class="grow"></span>
+        <button type="button" class="quiet icon-only" data-testid=${paused ? "resume-worker" : "pause-worker"} aria-label=${paused ? words.resumeOf(n) : words.pauseOf(n)} title=${paused ? words.resume : words.pause} onClick=${toggle}>
+          <${Icon} name=${paused ? "play" : "pause"} solid=${paused} />
+        </button>
+        <button type="button" class="quiet icon-only" data-testid="remove-worker" aria-label=${words.removeOf(n)} title=${words.remove} onClick=${() => env.live.remove(worker.worker)}>
+          <${Icon} name="close" />
+        </button>
+      </div>
+      <${Meter} share=${held} label=${words.cached} />
+      <dl class="worker-figures">
+        <div title=${worker.totalBytes ? `${bytes(worker.downloadedBytes)} / ${bytes(worker.totalBytes)}` : ""}>
+          <dt>${words.cached}</dt>
+          <dd>${count(worker.cached)}<span class="unit">/ ${count(worker.allocated)}</span></dd>
+        </div>
+        <div><dt>${words.power}</dt><dd>${count(worker.power)}<span class="unit">/s</span></dd></div>
+        <div><dt>${words.contributed}</dt><dd data-testid="worker-total">${count(worker.total)}</dd></div>
+      </dl>
+      ${why && html`<p class=${state === "failed" ? "worker-why bad" : "worker-why"}>${why}</p>`}
+    </li>
+  `;
+}
+
+/** A share as a thin bar. @param {{share: number, label: string}} props */
+export const Meter = ({ share, label }) => html`
+  <div class="meter" role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(share * 100)}>
+    <span style=${{ transform: `scaleX(${share})` }}></span>
+  </div>
+`;

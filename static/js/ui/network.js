@@ -1,0 +1,37 @@
+// A network as a table: each layer with its options, output size and parameters.
+import { count } from "./format.js";
+import { html } from "./preact.js";
+import { describe, parameterCount } from "./shapes.js";
+import { text } from "./text.js";
+
+/** @param {{layers: import("./types").Layer[], labels: number}} props */
+export function NetworkTable({ layers, labels }) {
+  const rows = describe(layers, labels || 10);
+  const total = parameterCount(rows);
+  return html`
+    <div class="table-scroll">
+      <table class="layers">
+        <thead>
+          <tr>
+            <th scope="col">${text.network.layer}</th>
+            <th scope="col">${text.network.output}</th>
+            <th scope="col" class="number">${text.network.parameters}</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${rows.map(
+            (row) => html`<tr class=${row.problem ? "bad" : ""}>
+              <td>
+                <span class="layer-type">${row.layer.type.replaceAll("_", " ")}</span>
+                <span class="layer-options">${row.problem || row.options || (row.grows ? text.network.perLabel : "")}</span>
+              </td>
+              <td class="number left">${row.shape.join("×")}</td>
+              <td class="number">${row.parameters ? count(row.parameters) : ""}</td>
+            </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+    <p class="table-foot">${labels ? text.network.total(total) : text.network.atLeast(total)}</p>
+  `;
+}

@@ -1,0 +1,107 @@
+// Small parts that every page uses: notices, state badges, dialogs, fields.
+import { html, useEffect, useId, useRef } from "./preact.js";
+import { Icon } from "./icons.js";
+import { text } from "./text.js";
+
+/** @typedef {import("./preact.js").ComponentChildren} Children */
+
+/** A sentence about something that went wrong, read out at once. @param {{children?: Children, onDismiss?: () => void}} props */
+export const Problem = ({ children, onDismiss }) => html`
+  <div class="notice bad" role="alert">
+    <${Icon} name="warn" />
+    <p>${children}</p>
+    ${onDismiss && html`<button type="button" class="quiet icon-only" aria-label=${text.dismiss} onClick=${onDismiss}><${Icon} name="close" /></button>`}
+  </div>
+`;
+
+/** What to do next. @param {{title: string, children?: Children}} props */
+export const Hint = ({ title, children }) => html`
+  <div class="notice hint">
+    <p><strong>${title}.</strong> ${children}</p>
+  </div>
+`;
+
+/** @param {string} state */
+const tone = (state) => (state === "running" || state === "reducing" ? "good" : state === "paused" ? "calm" : "idle");
+
+/** A project's state in words. @param {{state: string}} props */
+export const Badge = ({ state }) => html`
+  <span class=${`badge ${tone(state)}`}><span class="dot" aria-hidden="true"></span>${text.state[state] ?? text.state.unknown}</span>
+`;
+
+/**
+ * One figure with its name and unit; its place never moves when it changes.
+ * @param {{name: string, value: string, unit?: string, note?: string, hint?: string, id?: string, class?: string, children?: Children}} props
+ */
+export const Stat = ({ name, value, unit, note, hint, id, class: kind = "", children }) => html`
+  <div class=${`stat ${kind}`} title=${hint}>
+    <dt>${name}</dt>
+    <dd>
+      <span class="figure" data-testid=${id}>${value}</span>${unit && html`<span class="unit">${unit}</span>`}
+      <span class="note">${note || "\u00a0"}</span>
+      ${children}
+    </dd>
+  </div>
+`;
+
+/**
+ * A labelled control; a hint or a problem is tied to it for screen readers.
+ * @param {{label: string, hint?: string, problem?: string, class?: string, control: (attributes: {id: string, "aria-describedby"?: string, "aria-invalid"?: "true"}) => Children}} props
+ */
+export function Field({ label, hint, problem, class: kind = "", control }) {
+  const id = useId();
+  const described = hint || problem ? `${id}-note` : undefined;
+  return html`
+    <div class=${`field ${kind}`}>
+      <label for=${id}>${label}</label>
+      ${control({ id, "aria-describedby": described, "aria-invalid": problem ? "true" : undefined })}
+      ${described && html`<p class=${problem ? "field-note bad" : "field-note"} id=${described} role=${problem ? "alert" : undefined}>${problem || hint}</p>`}
+    </div>
+  `;
+}
+
+/**
+ * A modal dialog; Escape and a click beside it close it.
+ * @param {{open: boolean, onClose: () => void, title: string, class?: string, children?: Children}} props
+ */
+export function Dialog({ open, onClose, title, class: kind = "", children }) {
+  const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const id = useId();
+  useEffect(() => {
+    if (open && !box.current?.open) box.current?.showModal();
+    if (!open && box.current?.open) box.current.close();
+  }, [open]);
+  return html`
+    <dialog
+      ref=${box}
+      class=${kind}
+      aria-labelledby=${id}
+      onClose=${onClose}
+      onMouseDown=${(/** @type {MouseEvent} */ event) => event.target === box.current && onClose()}
+    >
+      ${open &&
+      html`<div class="dialog-body">
+        <header class="dialog-head">
+          <h2 id=${id}>${title}</h2>
+          <button type="button" class="quiet icon-only" aria-label=${text.close} onClick=${onClose}><${Icon} name="close" /></button>
+        </header>
+        ${children}
+      </div>`}
+    </dialog>
+  `;
+}
+
+/**
+ * Ask before something is lost.
+ * @param {{open: boolean, title: string, yes: string, busy?: boolean, problem?: string, onYes: () => void, onClose: () => void, children?: Children}} props
+ */
+export const Confirm = ({ open, title, yes, busy, problem, onYes, onClose, children }) => html`
+  <${Dialog} open=${open} onClose=${onClose} title=${title} class="confirm">
+    <p class="dialog-text">${children}</p>
+    ${problem && html`<${Problem}>${problem}<//>`}
+    <div class="dialog-foot">
+      <button type="button" class="plain" onClick=${onClose}>${text.cancel}</button>
+      <button type="button" class="danger" data-testid="confirm" disabled=${busy} onClick=${onYes}>${yes}</button>
+    </div>
+  <//>
+`;

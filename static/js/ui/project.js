@@ -1,0 +1,125 @@
+// A project's page: what it does, how well it learns, who helps, and the controls of its owner.
+import { Charts } from "./chart.js";
+import { DataPanel } from "./data.js";
+import { useHistory } from "./history.js";
+import { Icon } from "./icons.js";
+import { Invite } from "./invite.js";
+import { MyWorkers } from "./mine.js";
+import { NetworkTable } from "./network.js";
+import { OwnerControls } from "./owner.js";
+import { Badge, Hint, Problem } from "./parts.js";
+import { html, useEffect, useSignal } from "./preact.js";
+import { SettingsPanel } from "./settings.js";
+import { Strip } from "./strip.js";
+import { AllWorkers } from "./table.js";
+import { sentence, text } from "./text.js";
+
+/** @typedef {import("./types").Env} Env @typedef {import("./types").Project} Project @typedef {import("./types").Status} Status */
+
+/** The project as the server describes it; read again when the number of labels or its state changes. @param {Env} env @param {string} id */
+export function useProject(env, id) {
+  const project = useSignal(/** @type {Project | null} */ (null));
+  const problem = useSignal("");
+  const load = () =>
+    env.api.project(id).then(
+      (found) => {
+        project.value = found;
+        problem.value = "";
+      },
+      (error) => (problem.value = error.message),
+    );
+  const live = env.live.status.value;
+  const status = live?.project === id ? live : project.value?.status ?? null;
+  useEffect(() => void load(), [id, status?.labels, status?.data_vectors, status?.period]);
+  useEffect(() => env.live.watch(id), [id]);
+  return { project: project.value, status, problem: problem.value, load };
+}
+
+/** @param {{env: Env, id: string}} props */
+export function ProjectPage({ env, id }) {
+  const { project, status, problem, load } = useProject(env, id);
+  const trouble = useSignal("");
+  const name = project?.name ?? (env.named?.id === id ? env.named.name : "");
+  useEffect(() => env.title(name), [name]);
+  if (env.live.removed.value === id) return html`<${Gone} sentence=${text.removed} />`;
+  if (problem && !project) return html`<${Gone} sentence=${problem} again=${load} />`;
+  const shown = status ?? EMPTY;
+  const controls = { env, project, status: shown, onChanged: load, onProblem: (/** @type {string} */ words) => (trouble.value = words) };
+  return html`
+    <div class="page wide">
+      <div class="page-head">
+        <div class="title">
+          <h1 data-testid="project-title">${name || "\u00a0"}</h1>
+          ${status && html`<${Badge} state=${shown.state} />`}
+          ${shown.why && shown.state !== "running" && html`<span class="why">${sentence(shown.why)}</span>`}
+        </div>
+        <div class="head-actions">
+          ${project && env.live.owner.value && html`<${OwnerControls} ...${controls} />`}
+          <${Download} env=${env} id=${id} ready=${shown.data_vectors > 0} />
+        </div>
+      </div>
+      ${trouble.value && html`<${Problem} onDismiss=${() => (trouble.value = "")}>${sentence(trouble.value)}<//>`}
+      <${Strip} status=${shown} />
+      <${Body} env=${env} id=${id} name=${name} project=${project} status=${status} load=${load} />
+    </div>
+  `;
+}
+
+/** @type {Status} What is shown before the first answer: the same boxes, without figures. */
+const EMPTY = {
+  ...{ project: "", state: "", why: "", iteration: NaN, period: NaN, error: -1, loss: -1, vectors: 0, power: NaN },
+  ...{ trainers: NaN, clients: 0, efficiency: -1, data_vectors: NaN, labels: 0, remaining_ms: 0 },
+};
+
+/** @param {{env: Env, id: string, name: string, project: Project | null, status: Status | null, load: () => void}} props */
+function Body({ env, id, name, project, status, load }) {
+  const { points, problem } = useHistory(env, id);
+  return html`
+    <div class="project-grid">
+      <div class="cell-device"><${MyWorkers} env=${env} project=${id} /></div>
+      <div class="cell-main">
+        ${project && status && html`<${Next} status=${status} owner=${env.live.owner.value} />`} ${problem && html`<${Problem}>${problem}<//>`}
+        <${Charts} env=${env} points=${points} name=${name} />
+        <${AllWorkers} env=${env} project=${id} />
+      </div>
+      <div class="cell-more">
+        ${project &&
+        status &&
+        html`<${DataPanel} env=${env} project=${{ ...project, status }} onAttached=${load} />
+          <${Invite} env=${env} id=${id} />
+          <details class="panel folding">
+            <summary><h2>${text.network.title}</h2><${Icon} name="chevron" /></summary>
+            <div class="panel-body"><${NetworkTable} layers=${project.layers} labels=${status.labels} /></div>
+          </details>
+          ${env.live.owner.value && html`<${SettingsPanel} env=${env} project=${project} onSaved=${load} />`}`}
+      </div>
+    </div>
+  `;
+}
+
+/** The one thing that is missing before it learns. @param {{status: Status, owner: boolean}} props */
+function Next({ status, owner }) {
+  const words = text.next;
+  if (!status.data_vectors)
+    return html`<${Hint} title=${owner ? words.noDataOwner : words.noDataVisitor}>${owner ? words.noDataOwnerText : words.noDataVisitorText}<//>`;
+  if (status.state === "paused") return html`<${Hint} title=${words.paused}>${owner ? words.pausedOwner : words.pausedVisitor}<//>`;
+  if (!status.trainers) return html`<${Hint} title=${words.noWorkers}>${words.noWorkersText}<//>`;
+  return null;
+}
+
+/** @param {{env: Env, id: string, ready: boolean}} props */
+const Download = ({ env, id, ready }) =>
+  ready
+    ? html`<a class="button" href=${env.api.modelUrl(id)} download data-testid="download-model"><${Icon} name="download" />${text.owner.download}</a>`
+    : html`<button type="button" disabled title=${text.owner.noModel}><${Icon} name="download" />${text.owner.download}</button>`;
+
+/** @param {{sentence: string, again?: () => void}} props */
+export const Gone = ({ sentence: words, again }) => html`
+  <div class="page narrow">
+    <h1>${text.notFoundTitle}</h1>
+    <p class="lead" role="alert">${sentence(words)}</p>
+    <p class="row">
+      <a class="button" href="/">${text.toProjects}</a> ${again && html`<button type="button" class="plain" onClick=${again}>${text.again}</button>`}
+    </p>
+  </div>
+`;

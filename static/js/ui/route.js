@@ -1,0 +1,9 @@
+// Which page an address means. The server knows the same addresses.
+
+/** @param {string} path @returns {import("./types").Route} */
+export function readRoute(path) {
+  if (path === "/") return { page: "projects", id: "" };
+  const found = /^\/(project|join)\/([^/]+)\/?$/.exec(path);
+  if (!found) return { page: "unknown", id: "" };
+  return { page: /** @type {"project" | "join"} */ (found[1]), id: decodeURIComponent(found[2]) };
+}

@@ -1,0 +1,79 @@
+// Everybody's workers, strongest first.
+import { count, milliseconds, wholePercent } from "./format.js";
+import { html, useSignal } from "./preact.js";
+import { text } from "./text.js";
+
+/** @typedef {import("./types").Env} Env @typedef {import("./types").WorkerRow} WorkerRow */
+
+const words = text.table;
+
+/** @param {{env: Env, project: string}} props */
+export function AllWorkers({ env, project }) {
+  const only = useSignal("all");
+  const roster = env.live.roster.value;
+  const known = roster?.project === project ? roster : null;
+  const me = env.live.client.value;
+  const rows = (known?.rows ?? []).filter((row) => only.value === "all" || row.client === me).sort((a, b) => b.power - a.power || a.client - b.client || a.worker - b.worker);
+  return html`
+    <section class="panel" aria-labelledby="workers-title">
+      <div class="panel-head">
+        <h2 id="workers-title">${words.title}</h2>
+        <fieldset class="segments small">
+          <legend class="sr-only">${words.show}</legend>
+          ${["all", "mine"].map(
+            (choice) => html`<label>
+              <input type="radio" name="which-workers" data-testid=${`show-${choice}`} checked=${only.value === choice} onChange=${() => (only.value = choice)} />
+              <span>${choice === "all" ? words.all : words.mine}</span>
+            </label>`,
+          )}
+        </fieldset>
+      </div>
+      ${rows.length ? html`<${Table} rows=${rows} me=${me} />` : html`<p class="panel-empty">${only.value === "mine" ? words.emptyMine : words.empty}</p>`}
+      ${!!known?.more && only.value === "all" && html`<p class="table-foot">… ${words.more(known.more)}</p>`}
+    </section>
+  `;
+}
+
+/** @param {{rows: WorkerRow[], me: number}} props */
+const Table = ({ rows, me }) => html`
+  <div class="table-scroll" tabindex="0" role="region" aria-label=${words.title}>
+    <table class="workers">
+      <caption class="sr-only">
+        ${words.caption}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">${words.device}</th>
+          <th scope="col">${words.state}</th>
+          <th scope="col" class="number">${words.data}</th>
+          <th scope="col" class="number">${words.power}<span class="unit">/s</span></th>
+          <th scope="col" class="number">${words.latency}</th>
+          <th scope="col" class="number">${words.budget}</th>
+          <th scope="col" class="number">${words.share}</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map((row) => html`<${Row} key=${`${row.client}-${row.worker}`} row=${row} mine=${row.client === me} />`)}
+      </tbody>
+    </table>
+  </div>
+`;
+
+/** @param {{row: WorkerRow, mine: boolean}} props */
+const Row = ({ row, mine }) => html`
+  <tr class=${mine ? "mine" : ""} data-testid="roster-row">
+    <th scope="row">
+      <span class="device-name">${row.device || `#${row.client}`}</span>${mine && html`<span class="tag">${words.you}</span>`}
+      ${row.role !== "trainer" && html`<span class="tag">${text.role[row.role] ?? row.role}</span>`}
+    </th>
+    <td>
+      <span class=${`dot ${row.state}`} aria-hidden="true"></span>${text.worker[row.state] ?? row.state}
+      ${row.advice && html`<span class="advice">${row.advice}</span>`}
+    </td>
+    <td class="number">${count(row.cached)} / ${count(row.allocated)}</td>
+    <td class="number">${count(row.power)}</td>
+    <td class="number">${milliseconds(row.latency_ms)}</td>
+    <td class="number">${milliseconds(row.budget_ms)}</td>
+    <td class="number">${wholePercent(row.share)}</td>
+  </tr>
+`;

@@ -1,0 +1,186 @@
+// What the pages speak about. Names and units are those of docs/architecture.md.
+import type { Signal, ReadonlySignal } from "./preact.js";
+
+export type Layer = { type: string; name?: string; [option: string]: unknown };
+
+export type Settings = { period?: number; [name: string]: unknown };
+
+export interface Status {
+  project: string;
+  state: string;
+  why: string;
+  iteration: number;
+  period: number;
+  error: number;
+  loss: number;
+  vectors: number;
+  power: number;
+  trainers: number;
+  clients: number;
+  efficiency: number;
+  data_vectors: number;
+  labels: number;
+  remaining_ms: number;
+}
+
+export interface Project {
+  id: string;
+  name: string;
+  layers: Layer[];
+  labels: string[];
+  settings: Settings;
+  status: Status;
+  datasets: { dataset: string; cut: string; vectors: number }[];
+}
+
+export interface Point {
+  iteration: number;
+  time: number;
+  error: number;
+  loss: number;
+  vectors: number;
+  power: number;
+  trainers: number;
+}
+
+export interface WorkerRow {
+  client: number;
+  worker: number;
+  device: string;
+  role: string;
+  state: string;
+  advice: string;
+  allocated: number;
+  cached: number;
+  count: number;
+  power: number;
+  latency_ms: number;
+  budget_ms: number;
+  share: number;
+}
+
+export interface Roster {
+  project: string;
+  rows: WorkerRow[];
+  more: number;
+}
+
+export interface MyWorker {
+  worker: number;
+  project: string;
+  role: string;
+  state: string;
+  reason: string;
+  iteration: number;
+  allocated: number;
+  cached: number;
+  downloadedBytes: number;
+  totalBytes: number;
+  count: number;
+  total: number;
+  power: number;
+  ms: number;
+  budgetMs: number;
+  latencyMs: number;
+}
+
+export interface Report {
+  id: string;
+  name: string;
+  bytes: number;
+  created: string;
+  labels: { name: string; train: number; validation: number; test: number }[];
+  images: number;
+  skipped: { total: number; reasons: Record<string, number>; files: { name: string; reason: string }[] };
+  duplicates: number;
+  known: boolean;
+  cuts: { id: string; width: number; height: number; channels: number; mode: string; vectors: number }[];
+}
+
+export interface Config {
+  protocol: number;
+  engine: string;
+  engine_url: string;
+  data_url: string;
+  owner: boolean;
+}
+
+export interface Connection {
+  state: string;
+  reason: string;
+  retryMs: number;
+  since: number;
+}
+
+export interface Refusal {
+  status: number;
+  reason: string;
+  about: string;
+  worker: number;
+}
+
+/** What a worker may give of its device. */
+export interface Gift {
+  capacityVectors: number;
+  capacityBytes: number;
+  intensity: number;
+}
+
+export interface Live {
+  connection: Signal<Connection>;
+  owner: Signal<boolean>;
+  client: Signal<number>;
+  status: Signal<Status | null>;
+  roster: Signal<Roster | null>;
+  workers: Signal<MyWorker[]>;
+  paused: Signal<ReadonlySet<number>>;
+  refusal: Signal<Refusal | null>;
+  removed: Signal<string>;
+  watch(project: string): void;
+  add(project: string, gift: Gift): void;
+  tune(worker: number, change: Partial<Gift> & { paused?: boolean }): void;
+  remove(worker: number): void;
+}
+
+export interface Api {
+  projects(): Promise<Project[]>;
+  project(id: string): Promise<Project>;
+  history(id: string): Promise<Point[]>;
+  create(name: string, layers: Layer[], settings: Settings): Promise<Project>;
+  act(id: string, action: "start" | "pause" | "reboot"): Promise<unknown>;
+  change(id: string, settings: Settings): Promise<unknown>;
+  remove(id: string): Promise<unknown>;
+  attach(id: string, dataset: string): Promise<unknown>;
+  modelUrl(id: string): string;
+  datasets(): Promise<Report[]>;
+  dataset(id: string): Promise<Report>;
+  cut(dataset: string, size: Size): Promise<Report>;
+  upload(file: File, size: Size, options: UploadOptions, progress: (share: number) => void): Promise<Report>;
+}
+
+export type Size = { width: number; height: number; channels: number };
+
+export type UploadOptions = { mode: string; validation: string };
+
+export type Route = { page: "projects" | "project" | "join" | "unknown"; id: string };
+
+/** What entry/page.js gives to the pages: the only way from here to the browser and the network. */
+export interface Env {
+  config: Config;
+  named: { id: string; name: string } | null;
+  api: Api;
+  live: Live;
+  route: Signal<Route>;
+  title(text: string): void;
+  go(path: string): void;
+  reload(): void;
+  copy(text: string): Promise<boolean>;
+  save(name: string, blob: Blob): void;
+  recall(key: string): string;
+  keep(key: string, value: string): void;
+  cores: number;
+  phone: boolean;
+  origin: string;
+  visible(): boolean;
+  said: Signal<string>;
+}
