@@ -55,6 +55,7 @@ export class Boss {
     this.readyTimer = null;
     /** @type {any} */
     this.rowsTimer = null;
+    this.dirty = false; // the page has not seen the newest rows
     this.numbers = 0;
     this.watched = "";
     this.client = -1;
@@ -427,11 +428,17 @@ export class Boss {
     this.changed();
   }
 
-  /** Show the page's own workers, soon, and not more often than a person can read. */
+  /** Show the page's own workers: at once, and what changes soon after together. */
   changed() {
-    this.rowsTimer ??= this.surroundings.later(() => {
-      this.rowsTimer = null;
-      this.show({type: "workers", workers: [...this.workers.values()].map(worker => worker.row())});
-    }, ROWS_EVERY_MS);
+    this.dirty = true;
+    if (!this.rowsTimer) this.showRows();
+  }
+
+  showRows() {
+    this.rowsTimer = null;
+    if (!this.dirty) return;
+    this.dirty = false;
+    this.show({type: "workers", workers: [...this.workers.values()].map(worker => worker.row())});
+    this.rowsTimer = this.surroundings.later(() => this.showRows(), ROWS_EVERY_MS);
   }
 }
