@@ -12,6 +12,7 @@ import {listen, send} from "./port.js";
 import {LocalProject} from "./project.js";
 import {PROTOCOL, decode, encode} from "./protocol.js";
 import {Pulse} from "./pulse.js";
+import {noticeSleep} from "./sleep.js";
 import {Socket} from "./socket.js";
 import {Supply} from "./supply.js";
 import {LocalWorker} from "./workers.js";
@@ -33,6 +34,7 @@ const MOST_HOLDS = 4096; // hashes told to the master
  * @property {(work: () => void, ms: number) => any} later
  * @property {(timer: any) => void} cancel
  * @property {() => number} random in [0, 1)
+ * @property {() => number} now milliseconds of a clock that runs while the device sleeps
  */
 
 export class Boss {
@@ -84,6 +86,7 @@ export class Boss {
 
   /** Listen to the page and connect. */
   start() {
+    noticeSleep(this.surroundings, ms => this.show({type: "slept", ms}));
     listen(this.page, this.pageHandlers(), error => this.refuse(error.message));
     this.socket.start();
   }
@@ -156,7 +159,7 @@ export class Boss {
     };
   }
 
-  /** @param {{client: number, resume: string, owner: boolean}} welcome */
+  /** @param {import("./protocol.js").Welcome} welcome */
   welcome({client, resume, owner}) {
     Object.assign(this, {client, resume, welcomed: true});
     this.socket.settle();
@@ -175,7 +178,7 @@ export class Boss {
     if (this.welcomed) this.tell("Holds", {shards: [...this.supply.held].slice(0, MOST_HOLDS)});
   }
 
-  /** @param {{status: number, reason: string, about: string, worker: number}} refused */
+  /** @param {import("./protocol.js").Refused} refused */
   refused({status, reason, about, worker}) {
     const local = this.workers.get(worker);
     if (local && about === "Join") {
@@ -188,7 +191,7 @@ export class Boss {
     this.changed();
   }
 
-  /** @param {any} roster */
+  /** @param {import("./protocol.js").Roster} roster */
   roster(roster) {
     for (const {client, worker, latency_ms: latencyMs, advice} of roster.rows) {
       const local = client === this.client ? this.workers.get(worker) : undefined;
@@ -314,21 +317,21 @@ export class Boss {
         later,
         cancel,
         answer: (project, iteration, results, vector) => this.tell("Answer", {project, iteration, results}, vector),
-        leaveOut: (worker, why) => this.leftOut(worker, why),
+        leaveOut: (worker, why, late) => this.leftOut(worker, why, late),
       });
       this.projects.set(id, project);
     }
     return project;
   }
 
-  /** @param {{project: string, version: number, layers: object[], labels: string[], seed: number}} network */
+  /** @param {import("./protocol.js").Network} network */
   network(network) {
     this.project(network.project).network = network;
     for (const worker of this.workers.values())
       if (worker.project === network.project) worker.post({...network, type: "network"});
   }
 
-  /** @param {{project: string, worker: number, assignment: number, shards: any[]}} assign */
+  /** @param {import("./protocol.js").Assign} assign */
   assign(assign) {
     const worker = this.workers.get(assign.worker);
     if (!worker?.endpoint) return; // removed while this was under way
@@ -364,7 +367,7 @@ export class Boss {
     }
   }
 
-  /** @param {{project: string, iteration: number, orders: {worker: number}[]}} message */
+  /** @param {import("./protocol.js").Orders} message */
   orders({project, iteration, orders}) {
     const here = orders.flatMap(order => {
       const worker = this.workers.get(order.worker);
@@ -388,10 +391,10 @@ export class Boss {
   /**
    * @param {number} number
    * @param {string} why
+   * @param {boolean} late
    */
-  leftOut(number, why) {
-    const worker = this.workers.get(number);
-    if (worker) Object.assign(worker, {state: "silent", reason: why});
+  leftOut(number, why, late) {
+    this.workers.get(number)?.leaveOut(why, late);
     this.changed();
   }
 

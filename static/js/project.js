@@ -16,7 +16,7 @@ const MARGIN_MS = 100;
 /**
  * @typedef {object} Surroundings
  * @property {(project: string, iteration: number, results: object[], vector: Float32Array | null) => void} answer
- * @property {(worker: number, why: string) => void} leaveOut
+ * @property {(worker: number, why: string, late: boolean) => void} leaveOut `late`: its time ran out
  * @property {(work: () => void, ms: number) => any} later
  * @property {(timer: any) => void} cancel
  */
@@ -29,7 +29,7 @@ export class LocalProject {
   constructor(id, surroundings) {
     this.id = id;
     this.surroundings = surroundings;
-    /** @type {any} the newest Network message */
+    /** @type {import("./protocol.js").Network | null} */
     this.network = null;
     /** @type {Parameters | null} */
     this.parameters = null;
@@ -42,7 +42,7 @@ export class LocalProject {
   /**
    * Give the orders of an iteration to its trainers.
    * @param {number} iteration
-   * @param {{order: any, worker: LocalWorker}[]} orders of workers that are here
+   * @param {{order: import("./protocol.js").Order, worker: LocalWorker}[]} orders of workers that are here
    */
   begin(iteration, orders) {
     this.close();
@@ -55,7 +55,7 @@ export class LocalProject {
     ));
     for (const {order, worker} of orders) if (!worker.order(order, parameters)) this.silent(combiner, worker.number);
     const longest = Math.max(0, ...orders.map(({order}) => order.until_ms));
-    this.timer = this.surroundings.later(() => this.close(), longest + Math.max(MARGIN_MS, MARGIN_SHARE * longest));
+    this.timer = this.surroundings.later(() => this.close(true), longest + Math.max(MARGIN_MS, MARGIN_SHARE * longest));
     if (combiner.complete) this.close();
   }
 
@@ -65,7 +65,7 @@ export class LocalProject {
    */
   silent(combiner, worker) {
     combiner.drop(worker);
-    this.surroundings.leaveOut(worker, "it has not answered its last orders");
+    this.surroundings.leaveOut(worker, "it has not answered its last orders", true);
   }
 
   /**
@@ -88,14 +88,18 @@ export class LocalProject {
     if (this.combiner?.complete) this.close();
   }
 
-  /** Answer with what has come, once. */
-  close() {
+  /**
+   * Answer with what has come, once.
+   * @param {boolean} [timeUp] else everyone has answered, or newer orders came
+   */
+  close(timeUp = false) {
     const combiner = this.combiner;
     if (!combiner) return;
     this.surroundings.cancel(this.timer);
     this.combiner = null;
     const {results, vector, leftOut} = combiner.finish();
-    for (const {worker, why} of leftOut) this.surroundings.leaveOut(worker, `left out: its answer was ${why}`);
+    for (const {worker, why} of leftOut)
+      this.surroundings.leaveOut(worker, `left out: its answer was ${why}`, timeUp && why === "late");
     this.surroundings.answer(this.id, combiner.iteration, results, vector);
   }
 

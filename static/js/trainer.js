@@ -13,9 +13,9 @@ const SLICE_MS = 50; // half of what an inbox may wait: one micro-batch more mus
 const LARGEST_MICRO_BATCH = 16;
 const KEPT_ASSIGNMENTS = 2; // an order under way may still name the one before the newest
 
-/** @typedef {{hash: string, count: number, labels: number[], offset: number, step: number}} Shard */
+/** @typedef {import("./protocol.js").Shard} Shard */
+/** @typedef {import("./protocol.js").Order} Order */
 /** @typedef {{pixels: Uint8Array, labels: Uint16Array}} Pictures */
-/** @typedef {{assignment: number, ready: number[], seed: number, cursor: number, micro_batch: number, until_ms: number, limit: number}} Order */
 /** @typedef {import("./engine/contract.js").Network} Network */
 /** @typedef {{iteration: number, version: number, order: Order, parameters: Float32Array}} Job */
 /** @typedef {{count: number, loss: number, wrong: number, gradient: Float32Array | null}} Outcome sums over vectors */

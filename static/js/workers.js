@@ -3,7 +3,7 @@
  * Rules of this file:
  * - It speaks to its Web Worker and keeps what the page shows; what the master is told is the boss's affair.
  * - Messages wait, in order, until the engine is compiled; then they go out as they come.
- * - At most two orders are unanswered: a trainer that is stuck is given no more parameters to pile up.
+ * - At most two orders are unanswered and the newest waits here: before a trainer that is stuck nothing piles up.
  */
 
 import {listen, send} from "./port.js";
@@ -14,7 +14,8 @@ const SMOOTHING = 0.3; // of a new power figure against the old one
 /** @typedef {import("./port.js").Endpoint & {onerror: ((event: any) => void) | null, terminate(): void}} WorkerEndpoint */
 /** @typedef {"waiting" | "joining" | "ready" | "working" | "saturated" | "paused" | "silent" | "failed"} State */
 /** @typedef {{capacityVectors: number, capacityBytes: number, intensity: number, paused: boolean}} Wish */
-/** @typedef {{hash: string, count: number, bytes: number}} Shard */
+/** @typedef {import("./project.js").Parameters} Parameters */
+/** @typedef {import("./protocol.js").Shard} Shard */
 
 export class LocalWorker {
   /**
@@ -38,7 +39,10 @@ export class LocalWorker {
     this.advice = ""; // the master's, for its user
     this.restarts = 0;
     this.joined = false; // told to the master over this connection
-    this.unanswered = 0;
+    this.unanswered = 0; // orders
+    this.late = false; // its time ran out, and it has not answered since
+    /** @type {{order: any, parameters: Parameters} | null} the newest order, while too many are unanswered */
+    this.deferred = null;
     this.assignment = -1;
     /** @type {Shard[]} */
     this.shards = [];
@@ -58,6 +62,8 @@ export class LocalWorker {
     this.endpoint = endpoint;
     this.joined = false;
     this.unanswered = 0;
+    this.late = false;
+    this.deferred = null;
     this.loaded.clear();
     const fail = (/** @type {string} */ reason) => void (this.endpoint === endpoint && onFailed(reason));
     listen(endpoint, handlers, error => fail(error.message));
@@ -157,12 +163,16 @@ export class LocalWorker {
 
   /**
    * Give an order, with a copy of the parameters.
-   * @param {any} order
-   * @param {{iteration: number, version: number, vector: Float32Array}} parameters
-   * @returns {boolean} false: it has not answered its last ones
+   * @param {import("./protocol.js").Order} order
+   * @param {Parameters} parameters
+   * @returns {boolean} false: it is stuck, do not wait for it
    */
-  order(order, {iteration, version, vector}) {
-    if (this.unanswered >= MOST_UNANSWERED) return false;
+  order(order, parameters) {
+    if (this.unanswered >= MOST_UNANSWERED) {
+      this.deferred = {order, parameters};
+      return !this.late;
+    }
+    const {iteration, version, vector} = parameters;
     this.unanswered += 1;
     this.state = "working";
     this.figures.iteration = iteration;
@@ -173,17 +183,35 @@ export class LocalWorker {
   }
 
   /**
+   * Its answer will not be waited for.
+   * @param {string} why
+   * @param {boolean} late its time ran out
+   */
+  leaveOut(why, late) {
+    this.state = "silent";
+    this.reason = why;
+    this.late ||= late;
+    this.deferred = null;
+  }
+
+  /**
    * Note an answer of the Web Worker.
    * @param {{count: number, ms: number, all: boolean}} answer `all`: it has used all that it was allowed
    */
   answered({count, ms, all}) {
     this.unanswered = Math.max(0, this.unanswered - 1);
+    this.late = false;
     this.figures.count = count;
     this.figures.total += count;
     this.figures.ms = ms;
     if (count && ms > 0) {
       const power = (1000 * count) / ms;
       this.figures.power = this.figures.power ? this.figures.power + SMOOTHING * (power - this.figures.power) : power;
+    }
+    if (this.deferred) {
+      const {order, parameters} = this.deferred;
+      this.deferred = null;
+      this.order(order, parameters);
     }
     if (this.unanswered) return;
     this.settle();

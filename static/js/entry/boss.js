@@ -81,6 +81,7 @@ async function start() {
     later: self.setTimeout.bind(self),
     cancel: self.clearTimeout.bind(self),
     random: Math.random,
+    now: Date.now,
   });
   boss.start();
   for (const event of early) page.onmessage?.(event);

@@ -47,6 +47,7 @@ function make() {
     later: clock.later,
     cancel: clock.cancel,
     random: () => 1,
+    now: () => clock.now,
   });
   boss.start();
   const say = message => page.onmessage({data: message});
@@ -186,6 +187,20 @@ describe("boss: an iteration", () => {
     expect(workers[1].of("order").length).to.equal(2);
   });
 
+  it("after many orders at once (a tab that slept) the newest is computed, and nothing piles up", async () => {
+    const {begin, result, answers, workers} = await working(1);
+    for (let iteration = 1; iteration <= 9; iteration++) begin(iteration, order(1));
+    await settled();
+    expect(workers[0].of("order").map(({iteration}) => iteration)).to.deep.equal([1, 2]);
+    result(1, 1, {count: 0, gradient: null});
+    await settled();
+    expect(workers[0].of("order").at(-1).iteration).to.equal(9);
+    result(1, 2, {count: 0, gradient: null});
+    result(1, 9);
+    expect(answers().at(-1)).to.deep.include({iteration: 9});
+    expect(answers().at(-1).results[0].count).to.equal(8);
+  });
+
   it("leaves out a gradient that is not finite", async () => {
     const {begin, result, answers, rows} = await working(2);
     begin(1, order(1), order(2));
@@ -289,6 +304,15 @@ describe("boss: what goes wrong", () => {
     expect(lines.length).to.equal(2);
     clock.pass(200_000);
     expect(lines.length).to.equal(2);
+  });
+
+  it("says for how long it slept", async () => {
+    const {clock, last} = await working(1);
+    clock.pass(60_000);
+    expect(last("slept")).to.equal(undefined);
+    clock.now += 3_600_000;
+    clock.pass(5000);
+    expect(last("slept").ms).to.be.within(3_595_000, 3_600_000);
   });
 
   it("shows a late answer's refusal beside the worker only, until the next answer", async () => {

@@ -49,6 +49,7 @@ function open(compileEngine = async () => module) {
     later: (work, ms) => setTimeout(work, ms),
     cancel: timer => clearTimeout(timer),
     random: Math.random,
+    now: Date.now,
   });
   bosses.push(boss);
   boss.start();

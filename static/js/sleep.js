@@ -1,0 +1,19 @@
+/* Notices that this device or tab slept: timers did not run, the clock did. */
+
+const TICK_MS = 5000;
+const SLEPT_MS = 5000; // more than a busy device delays a timer
+
+/**
+ * @param {{later: (work: () => void, ms: number) => any, now: () => number}} surroundings
+ * @param {(ms: number) => void} slept called at each awakening
+ */
+export function noticeSleep({later, now}, slept) {
+  let before = now();
+  const tick = () => {
+    const late = now() - before - TICK_MS;
+    before = now();
+    if (late > SLEPT_MS) slept(late);
+    later(tick, TICK_MS);
+  };
+  later(tick, TICK_MS);
+}

@@ -1,0 +1,38 @@
+// The boss's own script as the page starts it: configuration, address, engine; no master is at the other end.
+
+import {expect} from "/vendor/chai.js";
+import {until} from "/unit/made.js";
+
+const configure = config => fetch("/api/config", {method: "PUT", body: JSON.stringify(config)});
+const workers = [];
+
+function start() {
+  const said = [];
+  const boss = new Worker("/static/js/entry/boss.js", {type: "module"});
+  workers.push(boss);
+  boss.onmessage = ({data}) => said.push(data);
+  return {boss, said};
+}
+
+afterEach(() => workers.splice(0).forEach(worker => worker.terminate()));
+
+describe("entry/boss", () => {
+  it("tells that the server does not answer, and tries again until it does", async () => {
+    const {said} = start();
+    await until(() => said.some(({state}) => state === "lost"));
+    expect(said.map(({state}) => state)).to.deep.equal(["connecting", "lost"]);
+    expect(said[1]).to.include({reason: "the server answers 404"});
+    expect(said[1].retryMs).to.be.above(0);
+    await configure({engine: "", engine_url: "/static/engine.wasm", data_url: location.origin});
+    await until(() => said.filter(({state}) => state === "lost").length === 2); // now /ws is what is missing
+    expect(said.at(-1).reason).to.match(/connection/);
+  });
+
+  it("runs no engine but the one that this page was made for", async () => {
+    await configure({engine: "0".repeat(64), engine_url: "/static/engine.wasm", data_url: location.origin});
+    const {boss, said} = start();
+    boss.postMessage({type: "add", project: "p", role: "trainer"}); // before the boss has its configuration
+    await until(() => said.some(({type, workers}) => type === "workers" && workers[0]?.state === "failed"));
+    expect(said.findLast(({type}) => type === "workers").workers[0].reason).to.match(/^the engine came with the hash \w{8}…, not 00000000…$/);
+  });
+});
