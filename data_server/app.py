@@ -26,7 +26,7 @@ from data_server.receiving import check_size
 from data_server.refusal import Refusal
 from data_server.serving import shard_response
 from data_server.settings import Settings
-from data_server.store import Store, Unknown, report
+from data_server.store import Stale, Store, Unknown, report
 from data_server.uploads import Uploads, Wanted
 from mlitb.pixels import MAX_SIDE, Mode
 
@@ -93,6 +93,7 @@ def _add_refusals(app: FastAPI) -> None:
         return error.status if isinstance(error, Refusal) else int(getattr(error, "status_code", 500))
 
     app.add_exception_handler(Refusal, answer(attribute, str))
+    app.add_exception_handler(Stale, answer(lambda _: 409, str))
     app.add_exception_handler(Unknown, answer(lambda _: 404, lambda error: str(error.args[0])))
     app.add_exception_handler(RequestValidationError, answer(lambda _: 422, _validation_sentence))
     app.add_exception_handler(HTTPException, answer(attribute, _http_sentence))

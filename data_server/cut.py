@@ -58,9 +58,10 @@ class Shard:
         return {**asdict(self), "labels": list(self.labels)}
 
 
-def cut_id(sources: Sequence[str], names: dict[str, str], spec: Spec) -> str:
-    """Name a cut by all that determines it: the sources' hashes, renamed labels, the spec."""
-    told = json.dumps([list(sources), sorted(names.items()), asdict(spec)], sort_keys=True)
+def cut_id(hashes: Sequence[str], names: Sequence[dict[str, str]], labels: Sequence[str], spec: Spec) -> str:
+    """Name a cut by all that determines it: its zips' hashes, their renamed labels, the labels' order, the spec."""
+    renamed = [sorted(one.items()) for one in names]
+    told = json.dumps([list(hashes), renamed, list(labels), asdict(spec)], sort_keys=True)
     return "c" + hashlib.sha256(told.encode()).hexdigest()[:20]
 
 

@@ -26,21 +26,35 @@ from data_server.archive import BadArchive
 from data_server.cut import Indices, Spec
 from data_server.settings import Limits
 
+Folder = tuple[int, str]  # the source's number and the folder's name in it
+
 FEW_ENTRIES = 1_000  # per process: for fewer a helper's start takes longer than its work
 STD_FLOOR = 1 / 255  # for data of a single colour: nobody divides by zero
+
+
+@dataclass(slots=True)
+class Source:
+    """One zip of a data set; those after the first are single pictures that were added."""
+
+    path: str
+    sha256: str
+    names: dict[str, str] = field(default_factory=dict)  # renamed labels: the folder's name -> the label's
 
 
 @dataclass(slots=True)
 class Job:
     """What is to be done: zips in, one cut out."""
 
-    sources: list[str]  # paths of zips; later ones are additions
-    hashes: list[str]
+    sources: list[Source]
     spec: Spec
-    names: dict[str, str] = field(default_factory=dict)  # renamed labels: the folder's name -> the label's
-    labels: list[str] = field(default_factory=list)  # in this order, when they are settled
+    labels: list[str] = field(default_factory=list)  # in this order, as far as they are settled
+    hashes: list[str] = field(default_factory=list)  # of all that the cut holds, when the sources are not all
     processes: int = 2
     limits: Limits = field(default_factory=Limits)
+
+    def paths(self) -> list[str]:
+        """Return where the sources lie."""
+        return [source.path for source in self.sources]
 
     def save(self, folder: Path) -> None:
         """Write it where the program reads it."""
@@ -50,7 +64,8 @@ class Job:
     def load(folder: Path) -> "Job":
         """Read what `save` wrote."""
         told = json.loads((folder / "job.json").read_text())
-        return Job(**{**told, "spec": Spec(**told["spec"]), "limits": Limits(**told["limits"])})
+        sources = [Source(**source) for source in told["sources"]]
+        return Job(**{**told, "sources": sources, "spec": Spec(**told["spec"]), "limits": Limits(**told["limits"])})
 
 
 @dataclass(slots=True)
@@ -63,30 +78,42 @@ class Vectors:
     splits: Indices  # an index into folders.SPLITS
 
 
-def scan(job: Job, folder: Path) -> tuple[list[str], reading.Skips, int]:
-    """List what looks like a picture in entries.bin; returns the folders' names, the skipped, the number listed."""
-    names: dict[str, int] = {}
+def scan(job: Job, folder: Path) -> tuple[list[Folder], reading.Skips, int]:
+    """List what looks like a picture in entries.bin; returns the folders, the skipped, the number listed."""
+    known: dict[Folder, int] = {}
     skips, rows, total = reading.Skips(), 0, 0
     with (folder / "entries.bin").open("wb") as out:
-        for source, path in enumerate(job.sources):
+        for source, zipped in enumerate(job.sources):
             starts: list[int] = []
             ends: list[int] = []
-            with Path(path).open("rb") as file:
+            with Path(zipped.path).open("rb") as file:
                 for entry in archive.entries(file, job.limits):
                     starts.append(entry.offset)
                     ends.append(archive.least_end(entry))
-                    row = _row(entry, source, names, job.limits, skips)
+                    row = _row(entry, source, known, job.limits, skips)
                     if row is not None:
                         out.write(row.tobytes())
                         rows, total = rows + 1, total + entry.size
                 archive.check_apart(starts, ends, archive.find_directory(file, job.limits).offset)
     if total > job.limits.total_bytes:
         raise BadArchive(413, f"the pictures unpack to {total:,} bytes; at most {job.limits.total_bytes:,} are taken")
-    return list(names), skips, rows
+    return list(known), skips, rows
+
+
+def places_of(job: Job, known: list[Folder]) -> tuple[list[folders.Place], list[str]]:
+    """Give every folder its label, as renamed, and its set; each source by itself. Returns notes for people too."""
+    places, notes = [folders.Place("", "train")] * len(known), []
+    for source, zipped in enumerate(job.sources):
+        mine = [number for number, folder in enumerate(known) if folder[0] == source]
+        found, said = folders.places([known[number][1] for number in mine], job.limits)
+        notes += said
+        for number, place in zip(mine, found, strict=True):
+            places[number] = folders.Place(zipped.names.get(place.label, place.label), place.split)
+    return places, notes
 
 
 def _row(
-    entry: archive.Entry, source: int, names: dict[str, int], limits: Limits, skips: reading.Skips
+    entry: archive.Entry, source: int, known: dict[Folder, int], limits: Limits, skips: reading.Skips
 ) -> NDArray[np.void] | None:
     try:
         name = folders.folder_of(entry, limits)
@@ -98,7 +125,7 @@ def _row(
     row = np.zeros((), dtype=reading.ENTRY)
     row["offset"], row["packed"], row["size"], row["crc"] = entry.offset, entry.packed, entry.size, entry.crc
     row["name_at"], row["name_length"] = entry.name_at, len(entry.name)
-    row["folder"] = names.setdefault(name, len(names))
+    row["folder"] = known.setdefault((source, name), len(known))
     row["method"], row["source"] = entry.method, source
     return row
 
@@ -110,7 +137,7 @@ def read_all(job: Job, folder: Path, n_entries: int) -> int:
     helpers = [
         subprocess.Popen([*command, str(share), str(shares)], stdin=subprocess.PIPE) for share in range(1, shares)
     ]
-    reading.read_share(folder, job.sources, job.spec, 0, shares)
+    reading.read_share(folder, job.paths(), job.spec, 0, shares)
     for helper in helpers:
         if (status := helper.wait()) == errno.ENOSPC:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -132,11 +159,10 @@ def gather(job: Job, folder: Path, shares: int, places: list[folders.Place]) -> 
     if job.spec.duplicates == "drop":
         records, share_of = records[first], share_of[first]
     entry_folders = np.fromfile(folder / "entries.bin", dtype=reading.ENTRY)["folder"][records["entry"]]
-    names = [job.names.get(place.label, place.label) for place in places]
-    used = {names[number] for number in np.unique(entry_folders).tolist()}
+    used = {places[number].label for number in np.unique(entry_folders).tolist()}
     labels = job.labels + sorted(used - set(job.labels), key=folders.natural)
     index = {name: number for number, name in enumerate(labels)}
-    label_of = np.array([index.get(name, -1) for name in names], dtype=np.int64)
+    label_of = np.array([index.get(place.label, -1) for place in places], dtype=np.int64)
     split_of = np.array([folders.SPLITS.index(place.split) for place in places], dtype=np.int64)
     vectors = Vectors(records, share_of, label_of[entry_folders], split_of[entry_folders])
     return vectors, labels, duplicates
@@ -155,7 +181,8 @@ def choose_validation(job: Job, vectors: Vectors) -> list[str]:
 
 def make_shards(job: Job, folder: Path, vectors: Vectors, labels: list[str]) -> dict[str, Any]:
     """Write the shards of all three sets into the folder; returns the manifest, without a data set's name."""
-    name = cut.cut_id(job.hashes, job.names, job.spec)
+    names = [source.names for source in job.sources]
+    name = cut.cut_id(job.hashes or [source.sha256 for source in job.sources], names, labels, job.spec)
     (folder / "shards").mkdir()
     pngs = [os.open(folder / f"pngs.{share}", os.O_RDONLY) for share in range(int(vectors.shares.max()) + 1)]
     sets = [
@@ -204,10 +231,10 @@ def statistics(records: NDArray[np.void], spec: Spec) -> tuple[list[float], list
 def run(folder: Path) -> dict[str, Any]:
     """Do the folder's job; returns manifest and report, or raises BadArchive."""
     job = Job.load(folder)
-    names, skips, n_entries = scan(job, folder)
+    known, skips, n_entries = scan(job, folder)
     if not n_entries:
         raise BadArchive(422, f"there is no picture in a label folder in this zip{_why(skips)}")
-    places, notes = folders.places(names, job.limits)
+    places, notes = places_of(job, known)
     skips.merge(reading.skips_of(folder, read_all(job, folder, n_entries)))
     shares = len(list(folder.glob("records.*")))
     vectors, labels, duplicates = gather(job, folder, shares, places)
@@ -255,7 +282,7 @@ def main(arguments: list[str]) -> int:
     reading.limit_memory(job.limits.memory_bytes)
     try:
         if len(arguments) == 3:
-            reading.read_share(folder, job.sources, job.spec, int(arguments[1]), int(arguments[2]))
+            reading.read_share(folder, job.paths(), job.spec, int(arguments[1]), int(arguments[2]))
             return 0
         answer = run(folder)
     except BadArchive as error:

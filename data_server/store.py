@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from data_server.index import Document, Index, IndexUnavailable, RedisIndex, SqliteIndex
+from data_server.ingest import Source
 from data_server.settings import Settings
 
 SETS = ("validation", "test")
@@ -31,6 +32,10 @@ class StoreUnavailable(RuntimeError):
 
 class Unknown(LookupError):
     """There is no data set or cut of this name."""
+
+
+class Stale(RuntimeError):
+    """A data set changed between reading and writing it."""
 
 
 class Store:
@@ -109,6 +114,13 @@ class Store:
                 return document
         raise Unknown(f"there is no data set {name!r}")
 
+    def sources(self, document: Document) -> list[Source]:
+        """Return a data set's zips as a job needs them."""
+        return [
+            Source(str((self.zips / f"{source['sha256']}.zip").absolute()), source["sha256"], source.get("names", {}))
+            for source in document["sources"]
+        ]
+
     def cut(self, name: str) -> Document:
         """Return a cut's manifest; raises Unknown."""
         with self._lock:
@@ -136,17 +148,18 @@ class Store:
                 "name": name or f"data set {number}",
                 "created": time.time(),
                 "version": 1,
-                "names": {},
                 "sources": [source],
                 "cuts": [],
                 **result["report"],
             }
             return self._save(document, result["manifest"], spec)
 
-    def add_cut(self, dataset: str, result: Document, spec: Document, work: Path) -> Document:
-        """Add a cut to a data set."""
+    def add_cut(self, document: Document, result: Document, spec: Document, work: Path) -> Document:
+        """Add a cut to a data set, made of the document given; refuse a stale one."""
         with self._lock:
-            document = self.dataset(dataset)
+            made_of, document = document, self.dataset(document["id"])
+            if made_of["version"] != document["version"]:
+                raise Stale(f"the data set {document['id']} was changed at the same time: try again")
             if any(cut["id"] == result["manifest"]["cut"] for cut in document["cuts"]):
                 return document
             self._place_shards(work)
@@ -158,6 +171,24 @@ class Store:
         document = {**document, "cuts": [*document["cuts"], line]}
         self.index.save(document, [manifest])
         return document
+
+    def edit(self, document: Document, manifests: list[Document], work: Path, upload: Path | None = None) -> Document:
+        """Make a new version of a data set, with its cuts, from shards that lie in work; refuse a stale one."""
+        with self._lock:
+            if self.dataset(document["id"])["version"] != document["version"] - 1:
+                raise Stale(f"the data set {document['id']} was changed at the same time: try again")
+            if upload:
+                place(upload, self.zips / f"{document['sources'][-1]['sha256']}.zip")
+            self._place_shards(work)
+            self.index.save(document, manifests)
+            return document
+
+    def rename(self, dataset: str, name: str) -> Document:
+        """Give a data set another name."""
+        with self._lock:
+            document = {**self.dataset(dataset), "name": name}
+            self.index.save(document, [])
+            return document
 
     def remove(self, dataset: str) -> None:
         """Delete a data set; raises Unknown, or InUse while a project uses it."""
@@ -193,7 +224,7 @@ class Store:
         os.close(self._owned)
 
     def _place_shards(self, work: Path) -> None:
-        for path in (work / "shards").iterdir():
+        for path in (work / "shards").glob("*.zip"):
             path.replace(self.shards / path.name)
         sync_folder(self.shards)
 
@@ -214,9 +245,15 @@ def shards_of(manifest: Document) -> Iterator[str]:
             yield shard["hash"]
 
 
+def current_cuts(document: Document) -> list[Document]:
+    """Return the cuts of a data set's newest version; those before are for projects that began with them."""
+    return [line for line in document["cuts"] if line["version"] == document["version"]]
+
+
 def report(document: Document, known: bool = False, uses: list[str] | None = None) -> dict[str, Any]:
     """Return what people are told about a data set; see docs/architecture.md."""
-    told = {key: value for key, value in document.items() if key not in ("sources", "names")}
+    told = {key: value for key, value in document.items() if key != "sources"}
+    told["cuts"] = current_cuts(document)
     total = sum(source["bytes"] for source in document["sources"])
     return {**told, "bytes": total, "known": known, "uses": uses or []}
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from data_server.cut import Spec
-from data_server.ingest import Job
+from data_server.ingest import Job, Source
 from data_server.jobs import Jobs
 from data_server.patience import uninterrupted, unless_gone
 from data_server.receiving import Receiver
 from data_server.refusal import Refusal
 from data_server.settings import Settings
-from data_server.store import Store, report
+from data_server.store import Store, current_cuts, report
 from mlitb.pixels import check_shape
 
 
@@ -58,15 +58,17 @@ class Uploads:
             with self._store.scratch() as folder:
                 receiver = Receiver(folder / "upload.zip", self._settings.limits)
                 await receiver.receive(stream)
-                making = self._make(folder, receiver.path, receiver.source(), wanted)
+                making = self.make(folder, receiver.path, receiver.source(), wanted)
                 return await unless_gone(making, gone())
         finally:
             self._running -= 1
 
-    async def _make(self, folder: Path, upload: Path, source: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
+    async def make(self, folder: Path, upload: Path, source: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
+        """Make a data set of a received zip, working in a folder; returns the report. Raises Refusal."""
         if (known := await self._known(source, wanted)) is not None:
             return known
-        result = await self._jobs.run(folder, self._job([upload], [source["sha256"]], wanted.spec))
+        job = self.job([Source(str(upload.absolute()), source["sha256"])], wanted.spec)
+        result = await self._jobs.run(folder, job)
         spec = asdict(wanted.spec)
         document = await uninterrupted(self._store.add, wanted.name, upload, source, result, spec, folder)
         if document is not None:
@@ -83,14 +85,13 @@ class Uploads:
     async def cut(self, dataset: str, spec: Spec) -> dict[str, Any]:
         """Make another cut of a data set, unless it has it; returns the report. Raises Unknown or Refusal."""
         document = await asyncio.to_thread(self._store.dataset, dataset)
-        if any(asdict(spec).items() <= line.items() for line in document["cuts"]):
+        if any(asdict(spec).items() <= line.items() for line in current_cuts(document)):
             return report(document)
-        hashes = [source["sha256"] for source in document["sources"]]
-        job = self._job([self._store.zips / f"{name}.zip" for name in hashes], hashes, spec)
-        job.names, job.labels = document["names"], [label["name"] for label in document["labels"]]
+        job = self.job(self._store.sources(document), spec)
+        job.labels = [label["name"] for label in document["labels"]]
         with self._store.scratch() as folder:
             result = await self._jobs.run(folder, job)
-            return report(await uninterrupted(self._store.add_cut, dataset, result, asdict(spec), folder))
+            return report(await uninterrupted(self._store.add_cut, document, result, asdict(spec), folder))
 
     def check_room(self, n_bytes: int) -> None:
         """Raise Refusal when the disk has no room for an upload of this size."""
@@ -98,6 +99,6 @@ class Uploads:
         if n_bytes > free:
             raise Refusal(507, f"the data server's disk has room for {max(0, free):,} bytes, not for {n_bytes:,}")
 
-    def _job(self, sources: list[Path], hashes: list[str], spec: Spec) -> Job:
-        paths = [str(path.absolute()) for path in sources]
-        return Job(paths, hashes, spec, processes=self._settings.processes, limits=self._settings.limits)
+    def job(self, sources: list[Source], spec: Spec) -> Job:
+        """Return the job that cuts these sources."""
+        return Job(sources, spec, processes=self._settings.processes, limits=self._settings.limits)
