@@ -20,7 +20,7 @@ def status(project: Project, now: float, clients: int) -> Status:
         project=project.id, state=project.state, why=why(project), iteration=project.iteration,
         period=project.settings.period, error=last.get("error", -1.0), loss=last.get("loss", -1.0),
         vectors=last.get("vectors", 0), power=last.get("power", 0.0) if computing else 0.0,
-        trainers=sum(isinstance(w, Trainer) for _, w in workers), clients=clients,
+        trainers=sum(isinstance(w, Trainer) and not (w.paused or w.failure) for _, w in workers), clients=clients,
         efficiency=last.get("efficiency", 0.0), data_vectors=project.crew.pool.vectors, labels=len(project.labels),
         remaining_ms=max(0.0, 1000 * (opened.opened_at + opened.settings.period - now)) if opened else 0.0,
     )  # fmt: skip
