@@ -5,6 +5,7 @@ Rules of this file:
 - Nothing that can wait for a disk or a decoder runs on the event loop.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,9 +17,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from data_server import tickets
+from data_server.editing import Editing
+from data_server.export import as_zip, thumbnails
 from data_server.guard import Cors, Guard
 from data_server.index import InUse
 from data_server.jobs import Jobs
@@ -73,13 +76,23 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="MLitB data server", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings, app.state.store, app.state.counters = settings, store, Counter()
-    app.state.uploads = Uploads(settings, store, Jobs())
+    jobs = Jobs()
+    app.state.uploads = Uploads(settings, store, jobs)
     app.add_middleware(Cors, settings=settings)
     app.add_middleware(Guard, settings=settings, counters=app.state.counters)
     _add_refusals(app)
     _add_reading(app, store)
     _add_writing(app, store)
+    _add_editing(app, Editing(store, jobs, app.state.uploads))
     return app
+
+
+class Changes(BaseModel):
+    """What is to change about a data set."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(default="", max_length=100)
+    labels: dict[str, str] = Field(default_factory=dict)  # old name -> new; two with the same new name become one
 
 
 def _add_refusals(app: FastAPI) -> None:
@@ -132,6 +145,35 @@ def _add_reading(app: FastAPI, store: Store) -> None:
     @app.api_route("/shards/{name}.zip", methods=["GET", "HEAD"])
     async def shard(name: str, request: Request) -> Response:
         return await shard_response(store.shards, name, request)
+
+    @app.get("/datasets/{dataset}/archive.zip")
+    def archive(dataset: str) -> Response:
+        sources = store.sources(store.dataset(dataset))
+        headers = {"content-disposition": f'attachment; filename="{dataset}.zip"'}
+        return StreamingResponse(as_zip(sources, app.state.settings.limits), 200, headers, "application/zip")
+
+    @app.get("/datasets/{dataset}/thumbnails/{label}.png")
+    def strip(dataset: str, label: int) -> Response:
+        return Response(thumbnails(store, store.dataset(dataset), label), media_type="image/png")
+
+
+def _add_editing(app: FastAPI, editing: Editing) -> None:
+    @app.patch("/datasets/{dataset}", dependencies=[ticket_for("edit")])
+    async def change(dataset: str, changes: Changes) -> dict[str, Any]:
+        if changes.name:
+            await asyncio.to_thread(editing.store.rename, dataset, " ".join(changes.name.split()))
+        if changes.labels:
+            await editing.relabel(dataset, changes.labels)
+        return report(await asyncio.to_thread(editing.store.dataset, dataset))
+
+    @app.post("/datasets/{dataset}/images", status_code=201, dependencies=[ticket_for("edit")])
+    async def add_image(dataset: str, label: str, request: Request) -> dict[str, Any]:
+        data = bytearray()
+        async for part in request.stream():
+            data += part
+            if len(data) > app.state.settings.limits.file_bytes:
+                raise Refusal(413, f"a picture of more than {app.state.settings.limits.file_bytes:,} bytes")
+        return await editing.add_image(dataset, label, bytes(data))
 
 
 def _add_writing(app: FastAPI, store: Store) -> None:

@@ -57,6 +57,11 @@ def folder_of(entry: Entry, limits: Limits) -> str:
     return "/".join(parts[:-1])
 
 
+def file_name(entry: Entry) -> str:
+    """Return the last part of an entry's name."""
+    return _parts(entry.text)[-1]
+
+
 def _parts(text: str) -> list[str]:
     """Split a name into its parts, in Unicode's composed form (macOS writes the other)."""
     if "/" not in text:

@@ -48,7 +48,6 @@ class Job:
     sources: list[Source]
     spec: Spec
     labels: list[str] = field(default_factory=list)  # in this order, as far as they are settled
-    hashes: list[str] = field(default_factory=list)  # of all that the cut holds, when the sources are not all
     processes: int = 2
     limits: Limits = field(default_factory=Limits)
 
@@ -182,7 +181,7 @@ def choose_validation(job: Job, vectors: Vectors) -> list[str]:
 def make_shards(job: Job, folder: Path, vectors: Vectors, labels: list[str]) -> dict[str, Any]:
     """Write the shards of all three sets into the folder; returns the manifest, without a data set's name."""
     names = [source.names for source in job.sources]
-    name = cut.cut_id(job.hashes or [source.sha256 for source in job.sources], names, labels, job.spec)
+    name = cut.cut_id([source.sha256 for source in job.sources], names, labels, job.spec)
     (folder / "shards").mkdir()
     pngs = [os.open(folder / f"pngs.{share}", os.O_RDONLY) for share in range(int(vectors.shares.max()) + 1)]
     sets = [

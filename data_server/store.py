@@ -121,6 +121,10 @@ class Store:
             for source in document["sources"]
         ]
 
+    def shard_path(self, name: str) -> Path:
+        """Return where a shard lies, or would."""
+        return self.shards / f"{name}.zip"
+
     def cut(self, name: str) -> Document:
         """Return a cut's manifest; raises Unknown."""
         with self._lock:
