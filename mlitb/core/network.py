@@ -202,6 +202,12 @@ class _Draft:
         x, y = (self.check_whole(key, side, low, MAX_SIDE) for side in value)
         return x, y
 
+    def flag(self, key: str) -> bool:
+        value = self.spec.get(key, False)
+        if not isinstance(value, bool):
+            raise self.refuse(f"{key} must be true or false, not {value!r}")
+        return value
+
     def number(self, key: str, default: float, low: float, high: float) -> float:
         value = self.spec.get(key, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
@@ -216,6 +222,9 @@ def _input(draft: _Draft) -> None:
         values = draft.spec.get(key)
         if values is not None:
             _check_statistics(draft, key, values, channels)
+    draft.pair("shift", 0, 0)
+    draft.flag("flip")
+    draft.number("crop", 1.0, 0.1, 1.0)
     draft.output = (width, height, channels)
 
 
@@ -347,7 +356,7 @@ _FREE_AFTER_GROWTH = {
 _COMMON = {"type", "name", "frozen", "learning_rate", "l2"}
 _WINDOW = {"stride", "padding", "rounding"}
 KEYS: dict[str, set[str]] = {
-    "input": {"width", "height", "channels", "mean", "std"}, "conv": {"filters", "kernel"} | _WINDOW,
+    "input": {"width", "height", "channels", "mean", "std", "shift", "flip", "crop"}, "conv": {"filters", "kernel"} | _WINDOW,
     "max_pool": {"size"} | _WINDOW, "average_pool": {"size"} | _WINDOW, "fully_connected": {"units"},
     "leaky_relu": {"slope"}, "maxout": {"groups"}, "dropout": {"rate"}, "group_norm": {"groups"}, "add": {"from"},
 }  # fmt: skip
@@ -359,6 +368,7 @@ def _layer(index: int, spec: Any, earlier: list[Layer], offset: int, labels: int
     draft = _Draft(name, spec, earlier[-1].output if earlier else (0, 0, 0), labels, earlier)
     draft.number("learning_rate", 1.0, 0.0, 1000.0)
     draft.number("l2", 1.0, 0.0, 1000.0)
+    draft.flag("frozen")
     TYPES[kind](draft)
     if draft.output[2] > MAX_CHANNELS:
         raise draft.refuse(f"{draft.output[2]} channels are more than {MAX_CHANNELS}")
@@ -376,8 +386,8 @@ def _kind_and_name(index: int, spec: Any, earlier: list[Layer]) -> tuple[str, st
     if kind not in TYPES:
         raise Refusal(422, f"layer {index}: unknown type {kind!r}; known are {', '.join(TYPES)}")
     name = spec.get("name", f"{kind}{index}")
-    if not isinstance(name, str) or not 0 < len(name) <= 64:
-        raise Refusal(422, f"layer {index}: its name must be a text of 1 to 64 characters, not {name!r}")
+    if not isinstance(name, str) or not 0 < len(name.encode(errors="replace")) <= 64:
+        raise Refusal(422, f"layer {index}: its name must be a text of 1 to 64 bytes, not {name!r}")
     if any(layer.name == name for layer in earlier):
         raise Refusal(422, f"layer {index}: the name {name} is used twice")
     if unknown := set(spec) - _COMMON - KEYS.get(kind, set()):

@@ -149,6 +149,8 @@ class Project:
 
     def _tell(self, now: float) -> None:
         """After a change of the crew: hand out what lies free, tell those who do not compute, begin if possible."""
+        if self.stepping == "initialise":
+            return  # shards of labels that the network does not have yet: `_between` tells
         if not self.open:
             self.crew.pool.settle()
         self.out += self.crew.tell(everyone=self.open is None)
