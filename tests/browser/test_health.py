@@ -1,0 +1,60 @@
+"""The health of a running tab, against the real system: frozen and back, the server gone and back."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, BrowserType, Page, expect
+
+from tests.running import Running, free_port, running, until
+
+from .chromium import launch
+
+
+def training(browser: BrowserContext, system: Running) -> Page:
+    """Open the digits project, add a worker, wait until it has answered."""
+    page = browser.new_page()
+    page.goto(f"{system.master}/project/digits")
+    page.get_by_test_id("add-worker").click()
+    expect(page.get_by_test_id("worker-row")).to_have_count(1)
+    until(lambda: system.project()["status"]["vectors"] > 0, "the first iteration with vectors")
+    return page
+
+
+@contextmanager
+def running_at(port: int, data_port: int, data_dir: Path) -> Iterator[Running]:
+    """Run the system on these ports, so that it can come back where it was."""
+    with running(data_dir, "--port", str(port), "--data-port", str(data_port)) as started:
+        here = Running(started.process, port, data_port, started.link)
+        with here.owner, here.visitor:
+            yield here
+
+
+def test_a_frozen_tab_trains_again_soon_after_it_wakes(tmp_path: Path, chromium: BrowserType) -> None:
+    with running(tmp_path / "data") as system, launch(chromium) as awake, launch(chromium) as asleep:
+        training(awake, system)
+        page = training(asleep, system)
+        every = system.project()["status"]["data_vectors"]
+        until(lambda: system.project()["status"]["vectors"] == every, "both workers train")
+        tab = asleep.new_cdp_session(page)
+        tab.send("Page.setWebLifecycleState", {"state": "frozen"})
+        until(lambda: system.project()["status"]["vectors"] < every, "the frozen tab computes nothing")
+        start, begun = system.iteration(), time.monotonic()
+        until(lambda: system.iteration() >= start + 5, "rounds go on without it")
+        assert time.monotonic() - begun <= 5 * 1.1 + 2
+        tab.send("Page.setWebLifecycleState", {"state": "active"})
+        row = page.get_by_test_id("worker-row").first
+        expect(row.get_by_test_id("worker-state")).to_have_attribute("data-state", "working", timeout=5000)
+
+
+def test_tabs_come_back_by_themselves_when_the_server_does(tmp_path: Path, chromium: BrowserType) -> None:
+    ports = free_port(), free_port()
+    with launch(chromium) as browser:
+        with running_at(*ports, tmp_path / "data") as system:
+            page = training(browser, system)
+            system.stop()
+        with running_at(*ports, tmp_path / "data") as system:
+            at = system.iteration()
+            until(lambda: system.iteration() >= at + 3, "it trains again, and nobody clicked", 30)
+            expect(page.get_by_test_id("worker-row")).to_have_count(1)
