@@ -96,6 +96,7 @@ struct Layer {
   virtual void adopt(const float *) {}
   virtual void forward(const Pass &, i32 first, i32 count) = 0;
   virtual void backward(const Pass &, i32 first, i32 count) = 0;
+  virtual void inspect(const Layer &, i32, float *) {} // what an absorbed layer would have put out
   virtual void clear() {}
   virtual void deliver(float *) const {} // write the gradient sum to its place in the flat vector
 

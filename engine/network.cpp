@@ -316,12 +316,17 @@ bool Network::activations(i32 layer, Pass pass, i32 count) {
   if (!check_input(pass, count)) return false;
   if (layer < 0 || layer >= count_) return text << "there is no layer " << layer, false;
   forward(pass, count);
-  const Tensor &out = *layers_[layer]->out;
-  const i32 row = out.shape.width * out.shape.channels;
-  float *to = outputs;
-  for (i32 n = 0; n < count; n++)
-    for (i32 y = 0; y < out.shape.height; y++, to += row)
-      copy(to, out.value.of(n) + y * out.value.row, sizeof(float) * (usize)row);
+  const Layer &wanted = *layers_[layer];
+  Layer &computes = wanted.absorbed_by ? *wanted.absorbed_by : *layers_[layer];
+  for (i32 n = 0; n < count; n++) {
+    Grid to;
+    to.data = outputs + n * wanted.out_room.shape.size();
+    to.row = wanted.out_room.shape.width * wanted.out_room.shape.channels;
+    Grid from = wanted.out_room.value;
+    from.data = from.of(n);
+    if (computes.out == &wanted.out_room) copy_rows(wanted.out_room.shape, from, to, 0, false);
+    else computes.inspect(wanted, n, to.data);
+  }
   return true;
 }
 

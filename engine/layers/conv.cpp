@@ -1,5 +1,5 @@
 // Convolution: every window is multiplied in place (kernels.h), forward with the weights, backward with the mirrored
-// weights over the output's gradient. A relu that follows is done in the same go.
+// weights over the output's gradient. A relu that follows is done in the same go, and so is a max pooling (conv_pool.cpp).
 #include "conv.h"
 
 bool Conv::configure(Options &options, i32 labels) {
@@ -13,8 +13,11 @@ bool Conv::configure(Options &options, i32 labels) {
 }
 
 bool Conv::absorb(Layer *next) {
-  if (relu_ || !(next->type == span("relu"))) return false;
-  return relu_ = true;
+  if (pool_) return false;
+  if (!relu_ && next->type == span("relu")) return relu_ = true;
+  if (!(next->type == span("max_pool")) || !ConvPool::pays(*this, *(MaxPool *)next)) return false;
+  pool_.take(this, (MaxPool *)next);
+  return true;
 }
 
 // The taps that the pixels of input row (or column) i meet: from `tap`, every `step`, of output `last` and those before
@@ -31,11 +34,11 @@ static void gradient_border(i32 size, i32 outputs, i32 kernel, i32 step, i32 pad
 }
 
 void Conv::borders() {
-  in->value.border.hold(window.border(in->shape, out->shape));
-  if (!wants_input_gradient()) return;
+  in->value.border.hold(window.border(in->shape, plane()));
+  if (!wants_input_gradient() || pool_) return;
   Border b;
-  gradient_border(in->shape.height, out->shape.height, window.height, window.step_y, window.pad_y, b.top, b.bottom);
-  gradient_border(in->shape.width, out->shape.width, window.width, window.step_x, window.pad_x, b.left, b.right);
+  gradient_border(in->shape.height, plane().height, window.height, window.step_y, window.pad_y, b.top, b.bottom);
+  gradient_border(in->shape.width, plane().width, window.width, window.step_x, window.pad_x, b.left, b.right);
   out->gradient.border.hold(b);
   make_phases();
 }
@@ -56,15 +59,15 @@ void Conv::make_phases() {
 }
 
 void Conv::plan() {
-  const u64 positions = (u64)out->shape.height * (u64)out->shape.width;
   const u64 pixels = (u64)in->shape.height * (u64)in->shape.width;
   panels_ = {.depth = patch().depth(), .columns = filters};
   panels_.data = ::plan<float>(panels_.room());
-  weight_sum_ = ::plan<float>(panels_.room());
   bias_values_ = ::plan<float>((u64)padded_filters());
   bias_sum_ = ::plan<float>((u64)padded_filters());
-  in_at_ = ::plan<i32>(positions);
-  out_at_ = ::plan<i32>(positions);
+  in_at_ = ::plan<i32>((u64)positions());
+  out_at_ = ::plan<i32>((u64)positions());
+  if (pool_) return pool_.plan();
+  weight_sum_ = ::plan<float>(panels_.room());
   if (!phase_count_) return;
   gradient_at_ = ::plan<i32>(pixels);
   in_gradient_at_ = ::plan<i32>(pixels);
@@ -73,11 +76,12 @@ void Conv::plan() {
 
 void Conv::start() {
   i32 n = 0;
-  for (i32 y = 0; y < out->shape.height; y++)
-    for (i32 x = 0; x < out->shape.width; x++, n++) {
+  for (i32 y = 0; y < plane().height; y++)
+    for (i32 x = 0; x < plane().width; x++, n++) {
       in_at_[n] = y * window.step_y * in->value.row + x * window.step_x * in->shape.channels;
-      out_at_[n] = y * out->value.row + x * filters;
+      out_at_[n] = y * (pool_ ? plane().width * filters : out->value.row) + x * filters;
     }
+  if (pool_) return pool_.start();
   n = 0;
   for (i32 i = 0; i < phase_count_; i++) {
     phases_[i].first = n;
@@ -108,6 +112,7 @@ void Conv::adopt(const float *parameters) {
   const float *w = parameters + weights.offset;
   panels_.pack([&](i32 k, i32 c) { return w[k * filters + c]; });
   copy(bias_values_, parameters + bias.offset, sizeof(float) * (usize)filters);
+  if (pool_) return pool_.adopt(w);
   for (i32 i = 0; i < phase_count_; i++) {
     Phase &p = phases_[i];
     p.panels.pack([&](i32 k, i32 channel) {
@@ -119,26 +124,35 @@ void Conv::adopt(const float *parameters) {
   }
 }
 
-float *Conv::corner(i32 n) const {
-  return in->value.of(n) - window.pad_y * in->value.row - window.pad_x * in->shape.channels;
+void Conv::forward(const Pass &, i32 first, i32 count) {
+  for (i32 n = first; n < first + count; n++)
+    if (pool_) pool_.forward(n);
+    else multiply({corner(n), in_at_, out->value.of(n), out_at_, positions(), patch()}, panels_, {bias_values_, relu_});
 }
 
-void Conv::forward(const Pass &, i32 first, i32 count) {
-  const i32 positions = out->shape.height * out->shape.width;
-  for (i32 n = first; n < first + count; n++)
-    multiply({corner(n), in_at_, out->value.of(n), out_at_, positions, patch()}, panels_, {bias_values_, relu_, false});
+// For those who look inside: what lies before a relu or a pooling that is computed in the same go
+void Conv::inspect(const Layer &layer, i32 n, float *to) {
+  const i32 width = plane().width;
+  for (i32 y = 0; y < plane().height; y++, to += width * filters) // the first row's places fit every row
+    multiply({corner(n), in_at_ + y * width, to, out_at_, width, patch()}, panels_, {bias_values_, &layer != this});
 }
 
 void Conv::backward(const Pass &, i32 first, i32 count) {
   for (i32 n = first; n < first + count; n++) {
+    if (pool_) {
+      pool_.backward(n);
+      continue;
+    }
     output_gradient(n);
-    if (!frozen)
-      add_outer({.a = corner(n), .patch = patch(), .a_row = window.step_y * in->value.row,
-                 .a_step = window.step_x * in->shape.channels, .d = out->gradient.of(n), .d_row = out->gradient.row,
-                 .d_step = filters, .height = out->shape.height, .width = out->shape.width, .sum = weight_sum_,
-                 .columns = filters});
+    if (!frozen) weight_gradient(n);
     for (i32 i = 0; i < phase_count_; i++) input_gradient(n, phases_[i]);
   }
+}
+
+void Conv::weight_gradient(i32 n) {
+  const i32 a_row = window.step_y * in->value.row, a_step = window.step_x * in->shape.channels;
+  add_outer({corner(n), patch(), a_row, a_step, out->gradient.of(n), out->gradient.row, filters, plane().height,
+             plane().width, weight_sum_, filters});
 }
 
 void Conv::input_gradient(i32 n, const Phase &p) {
@@ -167,12 +181,14 @@ void Conv::output_gradient(i32 n) {
 }
 
 void Conv::clear() {
-  zero(weight_sum_, sizeof(float) * (usize)panels_.room());
   zero(bias_sum_, sizeof(float) * (usize)padded_filters());
+  if (pool_) return pool_.clear();
+  zero(weight_sum_, sizeof(float) * (usize)panels_.room());
 }
 
 void Conv::deliver(float *gradient) const {
+  copy(gradient + bias.offset, bias_sum_, sizeof(float) * (usize)filters);
+  if (pool_) return pool_.deliver(gradient + weights.offset);
   for (i32 k = 0; k < panels_.depth; k++)
     copy(gradient + weights.offset + k * filters, weight_sum_ + k * padded_filters(), sizeof(float) * (usize)filters);
-  copy(gradient + bias.offset, bias_sum_, sizeof(float) * (usize)filters);
 }

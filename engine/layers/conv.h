@@ -1,6 +1,7 @@
 #pragma once
-#include "../kernels.h"
-#include "../layer.h"
+#include "layers.h"
+
+struct Conv;
 
 // The gradient of the input of a convolution with steps > 1 falls into step_y × step_x phases: the pixels that meet the
 // same taps of the kernel. Each is a plain convolution of the output's gradient with those taps, mirrored.
@@ -10,6 +11,45 @@ struct Phase {
   i32 taps_y, taps_x; // how many
   i32 first, count;   // of the positions
   Panels panels;
+};
+
+// What a convolution does when it is computed together with the max pooling that follows: conv_pool.cpp
+class ConvPool {
+public:
+  static bool pays(const Conv &, const MaxPool &);
+  void take(Conv *conv, const MaxPool *pool) { conv_ = conv, pool_ = pool; }
+  explicit operator bool() const { return pool_; }
+  void plan();
+  void start();
+  void adopt(const float *weights);
+  void forward(i32 n);
+  void backward(i32 n);
+  void clear();
+  void deliver(float *weights) const;
+
+private:
+  Conv *conv_ = nullptr;
+  const MaxPool *pool_ = nullptr;
+  bool fused_ = false;         // windows neither overlap nor leave the plane
+  i32 *members_ = nullptr;     // [window][area]
+  i32 *out_at_ = nullptr;      // of each window
+  i32 *winners_ = nullptr;     // [vector][window][filters in whole vectors]
+  float *dense_ = nullptr;     // one vector's plane before pooling, where it is not fused
+  i32 *list_at_ = nullptr, *list_count_ = nullptr; // of each filter: [window], where in the input the winners read
+  float *list_factor_ = nullptr;                   // and their gradients
+  i32 *group_at_ = nullptr, *group_count_ = nullptr, *slot_ = nullptr; // of one window: its filters by winner
+  float *group_factor_ = nullptr;
+  float *weights_ = nullptr, *weight_sum_ = nullptr; // [filter][kernel_y][run]
+  Grid spread_;                                      // the input's gradient, one vector's, with its border
+
+  i32 area() const;
+  i32 windows() const;
+  i32 run() const; // floats of one row of the kernel, in whole vectors
+  i32 filter_room() const;
+  void make_lists(i32 n);
+  void weight_gradient(i32 n);
+  void input_gradient(i32 n);
+  void window_gradient(i32 window, const float *d, const float *v, const i32 *winner);
 };
 
 struct Conv : Layer {
@@ -27,21 +67,28 @@ struct Conv : Layer {
   void backward(const Pass &, i32 first, i32 count) override;
   void clear() override;
   void deliver(float *) const override;
+  void inspect(const Layer &, i32 n, float *to) override;
 
 private:
+  friend class ConvPool;
   bool relu_ = false;
+  ConvPool pool_;
   Panels panels_;
   Phase *phases_ = nullptr;
   i32 phase_count_ = 0;
   float *bias_values_ = nullptr, *weight_sum_ = nullptr, *bias_sum_ = nullptr;
-  i32 *in_at_ = nullptr, *out_at_ = nullptr;             // of each output position
+  i32 *in_at_ = nullptr, *out_at_ = nullptr;               // of each output position
   i32 *gradient_at_ = nullptr, *in_gradient_at_ = nullptr; // of each input position, phase by phase
 
+  Shape plane() const { return out_room.shape; } // the convolution's own output, before pooling
+  i32 positions() const { return plane().height * plane().width; }
   i32 padded_filters() const { return up_to(filters, LANES); }
   Patch patch() const { return {window.height, window.width * in->shape.channels, in->value.row}; }
-  float *corner(i32 n) const; // the first pixel of the first window, in the border where there is padding
+  i32 corner_at() const { return -window.pad_y * in->value.row - window.pad_x * in->shape.channels; }
+  float *corner(i32 n) const { return in->value.of(n) + corner_at(); } // the first pixel of the first window
   void make_phases();
   i32 start_phase(const Phase &, i32 *from, i32 *to) const;
   void output_gradient(i32 n); // relu's mask, and the bias
+  void weight_gradient(i32 n);
   void input_gradient(i32 n, const Phase &);
 };

@@ -1,6 +1,6 @@
 // The declarations of all layers but the convolution (conv.h). Each is defined in the file that its comment names.
 #pragma once
-#include "../kernels.h"
+#include "../kernels/kernels.h"
 #include "../layer.h"
 
 struct Input : Layer { // input.cpp
@@ -40,7 +40,6 @@ struct MaxPool : Layer { // max_pool.cpp
 
 private:
   i32 *winners_ = nullptr; // of each output: where in the input's gradient the largest came from
-  void pool(i32 n, i32 y, i32 x);
 };
 
 struct AveragePool : Layer { // average_pool.cpp
@@ -68,6 +67,7 @@ struct FullyConnected : Layer { // fully_connected.cpp
   void backward(const Pass &, i32 first, i32 count) override;
   void clear() override;
   void deliver(float *) const override;
+  void inspect(const Layer &, i32 n, float *to) override;
 
 private:
   bool relu_ = false;

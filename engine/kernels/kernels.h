@@ -1,7 +1,7 @@
 // The inner loops: all that is heavy in the engine is one of these. Convolutions and fully connected layers are
 // phrased as them without copying patches: a patch of k_y × k_x pixels is k_y runs of k_x · channels floats in place.
 #pragma once
-#include "base.h"
+#include "../base.h"
 
 // `segments` runs of `length` contiguous floats, `stride` apart: what one output position reads
 struct Patch {
@@ -58,3 +58,38 @@ struct Outer {
   i32 columns;
 };
 void add_outer(const Outer &);
+
+// multiply() and max pooling in one go: a window is `area` positions, and only the largest of each column goes out.
+struct PooledPositions {
+  const float *in;
+  const i32 *in_at;   // of every position
+  const i32 *members; // [window][area]: the positions of each window
+  i32 area, count;
+  Patch patch;
+  float *out;
+  const i32 *out_at; // of each window
+  i32 *winners;      // [window][columns in whole vectors]: the position that was the largest
+};
+constexpr i32 LEAST_POOLED_AREA = 3;
+void multiply_and_pool(const PooledPositions &, const Panels &, const Finish &);
+
+// Max pooling of one window: the largest of each channel, and where it was (y · mark_row + x · mark_column)
+struct PoolWindow {
+  const float *values;
+  i32 row, channels;
+  i32 y0, y1, x0, x1;
+  i32 mark_row, mark_column;
+};
+void pool(const PoolWindow &, float *out, i32 *winner);
+
+// to[r][·] += Σ_i factor[i] · from[at[i] + r · from_row + ·], over `rows` rows of whole vectors: what is left of a
+// product when all but a few of its factors are zero
+struct Combination {
+  const float *from;
+  const i32 *at;
+  const float *factor;
+  i32 count, from_row;
+  float *to;
+  i32 to_row, rows, vectors;
+};
+void add_combination(const Combination &);

@@ -1,0 +1,85 @@
+// A tile: MR positions × NV vectors of columns, whose sums stay in registers while the depth is walked.
+//
+// Why the loops look so. V8 keeps wasm's order of instructions and has 15 usable vector registers. Every step of depth
+// is NV loads, MR splats and MR · NV multiply-adds. Left alone, clang unrolls, regroups the steps accumulator by
+// accumulator and hoists all loads; V8 then spills. An empty asm that "changes" the accumulator after each multiply-add
+// pins the order (1.2–1.5 × overall, up to 3 × in single loops). Loops over accumulators must be unrolled fully, or the
+// accumulators become an array in memory.
+#pragma once
+#include "kernels.h"
+
+#define PIN(x) asm volatile("" : "+r"(x)::"memory")
+#define EACH(i, n) UNROLL for (int i = 0; i < n; i++)
+
+// The largest tile with NV vectors: sums, one vector of the matrix for each of NV and one splat in 15 registers
+constexpr int most_rows(int vectors) { return vectors >= 4 ? 2 : vectors == 3 ? 4 : vectors == 2 ? 5 : 6; }
+
+// How many of `left` rows the next tile takes, so that all tiles are nearly of one size: 11 is 4 + 4 + 3, not 5 + 5 + 1
+INLINE i32 even_part(i32 left, i32 largest) {
+  const i32 tiles = (left + largest - 1) / largest;
+  return (left + tiles - 1) / tiles;
+}
+
+// Call f<n>() for a number n of 1 … N that is known only when running
+template <int N, class F> INLINE void with_constant(i32 n, F f) {
+  if constexpr (N > 1)
+    if (n < N) return with_constant<N - 1>(n, f);
+  f.template operator()<N>();
+}
+
+template <int MR, int NV> INLINE void clear(v4 (&sum)[MR][NV]) {
+  EACH(m, MR) EACH(n, NV) sum[m][n] = splat(0.0f);
+}
+
+// U steps of depth: sum[m][n] += a[m][u] · panel[u][n]
+template <int U, int MR, int NV> INLINE void steps(v4 (&sum)[MR][NV], const float *const (&a)[MR], const float *panel) {
+  EACH(u, U) {
+    v4 b[NV];
+    EACH(n, NV) b[n] = load(panel + (u * NV + n) * LANES);
+    EACH(m, MR) {
+      v4 s = splat(a[m][u]);
+      EACH(n, NV) {
+        sum[m][n] += s * b[n];
+        PIN(sum[m][n]);
+      }
+    }
+  }
+}
+
+// The whole depth of a patch
+template <int MR, int NV>
+INLINE void walk(v4 (&sum)[MR][NV], const float *(&a)[MR], const float *panel, const Patch &patch) {
+  if (patch.length == 5) { // the first layer of many networks: 5×5 on one channel
+    for (i32 s = patch.segments; s > 0; s--, panel += 5 * NV * LANES) {
+      steps<5>(sum, a, panel);
+      EACH(m, MR) a[m] += patch.stride;
+    }
+    return;
+  }
+  const i32 back = patch.stride - patch.length;
+  for (i32 s = patch.segments; s > 0; s--) {
+    i32 j = patch.length;
+    for (; j >= 4; j -= 4, panel += 4 * NV * LANES) {
+      steps<4>(sum, a, panel);
+      EACH(m, MR) a[m] += 4;
+    }
+    for (; j > 0; j--, panel += NV * LANES) {
+      steps<1>(sum, a, panel);
+      EACH(m, MR) a[m] += 1;
+    }
+    EACH(m, MR) a[m] += back;
+  }
+}
+
+// Call f<NV>(first vector) for every panel of `vectors` vectors
+template <class F> INLINE void each_panel(i32 vectors, F f) {
+  for (i32 v = 0, width; v < vectors; v += width) {
+    width = Panels::panel_width(vectors - v);
+    switch (width) {
+    case 5: f.template operator()<5>(v); break;
+    case 3: f.template operator()<3>(v); break;
+    case 2: f.template operator()<2>(v); break;
+    default: f.template operator()<1>(v);
+    }
+  }
+}

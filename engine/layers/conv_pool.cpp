@@ -1,0 +1,164 @@
+// A convolution and the max pooling after it in one go. Forward, what does not win is not stored. Backward, at most one
+// position of each window and filter has a gradient (none where relu is dead): instead of a plane of mostly zeros, lists
+// of winners are multiplied. Exact, and 1.2–2 × as fast over the whole network.
+#include "conv.h"
+
+constexpr i32 LARGEST_AREA = 64;
+
+// When overlapping windows have so many winners that the lists are no shorter than the plane, it does not
+bool ConvPool::pays(const Conv &conv, const MaxPool &pool) {
+  const Shape s = pool.out_room.shape;
+  const i32 area = pool.window.width * pool.window.height;
+  return area >= LEAST_POOLED_AREA && area <= LARGEST_AREA && s.height * s.width * 5 <= conv.positions() * 2;
+}
+
+i32 ConvPool::area() const { return pool_->window.width * pool_->window.height; }
+i32 ConvPool::windows() const { return conv_->out->shape.height * conv_->out->shape.width; }
+i32 ConvPool::run() const { return up_to(conv_->window.width * conv_->in->shape.channels, LANES); }
+i32 ConvPool::filter_room() const { return conv_->window.height * run(); }
+
+void ConvPool::plan() {
+  const Window &w = pool_->window;
+  const Shape plane = conv_->plane(), out = conv_->out->shape;
+  fused_ = w.step_x == w.width && w.step_y == w.height && !w.pad_x && !w.pad_y && out.width * w.width <= plane.width &&
+           out.height * w.height <= plane.height;
+  const u64 filters = (u64)conv_->filters;
+  members_ = ::plan<i32>((u64)windows() * (u64)area());
+  out_at_ = ::plan<i32>((u64)windows());
+  winners_ = ::plan<i32>((u64)windows() * (u64)conv_->padded_filters() * (u64)conv_->batch);
+  if (!fused_) dense_ = ::plan<float>((u64)plane.size() + SLACK);
+  list_at_ = ::plan<i32>(filters * (u64)(windows() + 1));
+  list_factor_ = ::plan<float>(filters * (u64)(windows() + 1));
+  list_count_ = ::plan<i32>(filters);
+  weight_sum_ = ::plan<float>(filters * (u64)filter_room());
+  if (!conv_->wants_input_gradient()) return;
+  group_at_ = ::plan<i32>(filters * (u64)area());
+  group_factor_ = ::plan<float>(filters * (u64)area());
+  group_count_ = ::plan<i32>((u64)area());
+  slot_ = ::plan<i32>((u64)conv_->positions());
+  weights_ = ::plan<float>(filters * (u64)filter_room());
+  spread_.border = conv_->in->value.border;
+  spread_.plan(conv_->in->shape, 1);
+}
+
+void ConvPool::start() {
+  const Shape out = conv_->out->shape, plane = conv_->plane();
+  i32 *member = members_;
+  for (i32 y = 0; y < out.height; y++)
+    for (i32 x = 0; x < out.width; x++) {
+      out_at_[y * out.width + x] = y * conv_->out->value.row + x * conv_->filters;
+      const Area a = pool_->window.area(y, x, plane);
+      for (i32 i = 0; i < area(); i++) // a window that is cut off lists its last row or column again
+        *member++ = least(a.y0 + i / pool_->window.width, a.y1 - 1) * plane.width +
+                    least(a.x0 + i % pool_->window.width, a.x1 - 1);
+    }
+}
+
+// The weights with the filter outermost: what one winner adds to the input's gradient lies together
+void ConvPool::adopt(const float *w) {
+  const i32 length = conv_->patch().length, filters = conv_->filters;
+  for (i32 f = 0; weights_ && f < filters; f++)
+    for (i32 y = 0; y < conv_->window.height; y++)
+      for (i32 j = 0; j < length; j++)
+        weights_[f * filter_room() + y * run() + j] = w[(y * length + j) * filters + f];
+}
+
+void ConvPool::forward(i32 n) {
+  Conv &c = *conv_;
+  const Finish finish = {c.bias_values_, c.relu_};
+  float *out = c.out->value.of(n);
+  i32 *winners = winners_ + n * windows() * c.padded_filters();
+  if (fused_)
+    return multiply_and_pool({c.corner(n), c.in_at_, members_, area(), windows(), c.patch(), out, out_at_, winners},
+                             c.panels_, finish);
+  multiply({c.corner(n), c.in_at_, dense_, c.out_at_, c.positions(), c.patch()}, c.panels_, finish);
+  const Shape plane = c.plane();
+  for (i32 w = 0; w < windows(); w++) {
+    const auto [y0, y1, x0, x1] = pool_->window.area(w / c.out->shape.width, w % c.out->shape.width, plane);
+    pool({dense_, plane.width * c.filters, c.filters, y0, y1, x0, x1, plane.width, 1}, out + out_at_[w],
+         winners + w * c.padded_filters());
+  }
+}
+
+void ConvPool::backward(i32 n) {
+  if (!conv_->frozen) {
+    make_lists(n);
+    weight_gradient(n);
+  }
+  if (conv_->wants_input_gradient()) input_gradient(n);
+}
+
+void ConvPool::make_lists(i32 n) {
+  const Conv &c = *conv_;
+  const i32 filters = c.filters, room = windows() + 1, across = c.out->shape.width;
+  const i32 *winner = winners_ + n * windows() * c.padded_filters();
+  zero(list_count_, sizeof(i32) * (usize)filters);
+  for (i32 w = 0; w < windows(); w++, winner += c.padded_filters()) {
+    const float *d = c.out->gradient.of(n) + w / across * c.out->gradient.row + w % across * filters;
+    const float *v = c.out->value.of(n) + out_at_[w];
+    for (i32 f = 0; f < filters; f++) { // no branch: a dead one is overwritten by the next
+      const i32 at = f * room + list_count_[f];
+      list_at_[at] = c.in_at_[winner[f]];
+      list_factor_[at] = d[f];
+      list_count_[f] += !c.relu_ || v[f] > 0;
+    }
+  }
+}
+
+void ConvPool::weight_gradient(i32 n) {
+  const Conv &c = *conv_;
+  const i32 room = windows() + 1, height = c.window.height;
+  for (i32 f = 0; f < c.filters; f++) {
+    const i32 *at = list_at_ + f * room;
+    const float *factor = list_factor_ + f * room;
+    float bias = 0;
+    for (i32 i = 0; i < list_count_[f]; i++) bias += factor[i];
+    c.bias_sum_[f] += bias;
+    float *sum = weight_sum_ + f * filter_room();
+    add_combination({c.corner(n), at, factor, list_count_[f], c.in->value.row, sum, run(), height, run() / LANES});
+  }
+}
+
+void ConvPool::input_gradient(i32 n) {
+  const Conv &c = *conv_;
+  const i32 across = c.out->shape.width;
+  const i32 *winner = winners_ + n * windows() * c.padded_filters();
+  const Border b = spread_.border;
+  float *start = spread_.data - b.top * spread_.row - b.left * c.in->shape.channels;
+  zero(start, sizeof(float) * (usize)((b.top + c.in->shape.height + b.bottom) * spread_.row));
+  for (i32 w = 0; w < windows(); w++, winner += c.padded_filters()) {
+    const float *d = c.out->gradient.of(n) + w / across * c.out->gradient.row + w % across * c.filters;
+    window_gradient(w, d, c.out->value.of(n) + out_at_[w], winner);
+  }
+  Grid to = c.in->gradient;
+  to.data = to.of(n);
+  copy_rows(c.in->shape, spread_, to, 0, c.adds);
+}
+
+// Sort the filters of one window by the position that won, and let each position add its filters' weights in one go
+void ConvPool::window_gradient(i32 w, const float *d, const float *v, const i32 *winner) {
+  const Conv &c = *conv_;
+  const i32 *member = members_ + w * area();
+  for (i32 r = 0; r < area(); r++) slot_[member[r]] = r, group_count_[r] = 0;
+  for (i32 f = 0; f < c.filters; f++) {
+    const i32 slot = slot_[winner[f]], at = slot * c.filters + group_count_[slot];
+    group_at_[at] = f * filter_room();
+    group_factor_[at] = d[f];
+    group_count_[slot] += !c.relu_ || v[f] > 0;
+  }
+  for (i32 r = 0; r < area(); r++)
+    if (group_count_[r])
+      add_combination({weights_, group_at_ + r * c.filters, group_factor_ + r * c.filters, group_count_[r], run(),
+                       spread_.data + c.corner_at() + c.in_at_[member[r]], c.in->value.row, c.window.height,
+                       run() / LANES});
+}
+
+void ConvPool::clear() { zero(weight_sum_, sizeof(float) * (usize)(conv_->filters * filter_room())); }
+
+void ConvPool::deliver(float *weights) const {
+  const i32 length = conv_->patch().length, filters = conv_->filters;
+  for (i32 f = 0; f < filters; f++)
+    for (i32 y = 0; y < conv_->window.height; y++)
+      for (i32 j = 0; j < length; j++)
+        weights[(y * length + j) * filters + f] = weight_sum_[f * filter_room() + y * run() + j];
+}
