@@ -1,4 +1,5 @@
 // The REST of the master and the data server, as functions. What goes wrong is a Problem: a sentence and, where known, the field.
+import { sentence } from "./text.js";
 
 /** @typedef {{status: number, body: any}} Reply */
 /**
@@ -15,15 +16,15 @@ export class Problem extends Error {
   }
 }
 
-/** Which field a sentence of the master is about: it names settings and layers in words. @param {string} sentence */
-function fieldOf(sentence) {
+/** Which field a sentence of the master is about: it names settings and layers in words. @param {string} said */
+function fieldOf(said) {
   const known = /** @type {[RegExp, string][]} */ ([
     [/\blayers?\b|\bconv|\bpool|\bfully|\bsoftmax|\bnetwork\b|\binput\b/i, "layers"],
     [/\bperiod\b|\bT\b/, "period"],
     [/\blearning.rate\b|\bmomentum\b|\boptimizer\b|\bl1\b|\bl2\b|\bdecay\b/i, "settings"],
     [/\bname\b/i, "name"],
   ]);
-  return known.find(([pattern]) => pattern.test(sentence))?.[1] ?? "";
+  return known.find(([pattern]) => pattern.test(said))?.[1] ?? "";
 }
 
 /** @param {Reply} reply @param {string} silence the sentence when the answer holds none */
@@ -32,10 +33,10 @@ function problem(reply, silence) {
   if (Array.isArray(detail) && detail.length) {
     const { loc = [], msg = silence } = detail[0];
     const path = loc.filter((/** @type {unknown} */ part) => part !== "body");
-    return new Problem(`${path.join(" ")}: ${msg}`, reply.status, String(path[0] ?? ""));
+    return new Problem(sentence(`${path.join(" ")}: ${msg}`), reply.status, String(path[0] ?? ""));
   }
-  const sentence = typeof detail === "string" && detail ? detail : silence;
-  return new Problem(sentence, reply.status, fieldOf(sentence));
+  const said = typeof detail === "string" && detail ? sentence(detail) : silence;
+  return new Problem(said, reply.status, fieldOf(said));
 }
 
 /**

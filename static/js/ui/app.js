@@ -47,10 +47,10 @@ const Header = ({ env }) => html`
 function MyWork({ env }) {
   const mine = env.live.workers.value;
   if (!mine.length) return null;
-  const power = mine.reduce((sum, worker) => sum + worker.power, 0);
-  const label = text.mine.pillLabel(mine.length, count(power));
+  const total = count(mine.reduce((sum, worker) => sum + worker.total, 0));
+  const label = text.mine.pillLabel(mine.length, total);
   return html`<a class="pill" href=${`/project/${encodeURIComponent(mine[0].project)}`} aria-label=${label} title=${text.mine.leave}>
-    <span class="dot pulse" aria-hidden="true"></span>${text.mine.pill(mine.length)}<span class="pill-power">${count(power)} ${text.stat.powerUnit}</span>
+    <span class="dot pulse" aria-hidden="true"></span>${text.mine.pill(mine.length)}<span class="pill-power">${total} ${text.stat.dataUnit}</span>
   </a>`;
 }
 

@@ -3,8 +3,9 @@ import { count } from "./format.js";
 import { Problem } from "./parts.js";
 import { html, useEffect, useSignal } from "./preact.js";
 import { text } from "./text.js";
-import { DropZone, useUpload } from "./upload.js";
+import { DropZone, Outcome } from "./upload.js";
 
+/** @typedef {ReturnType<typeof import("./upload.js").useUpload>} Upload */
 /** @typedef {import("./types").Env} Env @typedef {import("./types").Project} Project @typedef {import("./types").Report} Report */
 
 const words = text.data;
@@ -27,10 +28,9 @@ function useReports(env, project) {
   return { reports: reports.value, problem: problem.value };
 }
 
-/** @param {{env: Env, project: Project, onAttached: () => void}} props */
-export function DataPanel({ env, project, onAttached }) {
+/** @param {{env: Env, project: Project, upload: Upload}} props */
+export function DataPanel({ env, project, upload }) {
   const { reports, problem } = useReports(env, project);
-  const upload = useUpload(env, project, onAttached);
   const owner = env.live.owner.value;
   const has = project.datasets.length > 0;
   return html`
@@ -41,10 +41,11 @@ export function DataPanel({ env, project, onAttached }) {
       </div>
       ${!has && !owner && html`<p class="panel-empty">${words.none}</p>`} ${reports.map((report) => html`<${Labels} key=${report.id} report=${report} />`)}
       ${problem && html`<${Problem}>${problem}<//>`}
+      <${Outcome} upload=${upload} />
       ${owner &&
       (has
         ? html`<details class="more"><summary>${words.add}</summary><${DropZone} project=${project} upload=${upload} /><${Existing} env=${env} project=${project} upload=${upload} /></details>`
-        : html`<${DropZone} project=${project} upload=${upload} /><${Existing} env=${env} project=${project} upload=${upload} />`)}
+        : html`<${DropZone} project=${project} upload=${upload} large /><${Existing} env=${env} project=${project} upload=${upload} />`)}
     </section>
   `;
 }
@@ -82,7 +83,7 @@ function Labels({ report }) {
   `;
 }
 
-/** Data sets that the data server has and this project does not. @param {{env: Env, project: Project, upload: ReturnType<typeof useUpload>}} props */
+/** Data sets that the data server has and this project does not. @param {{env: Env, project: Project, upload: Upload}} props */
 function Existing({ env, project, upload }) {
   const found = useSignal(/** @type {Report[]} */ ([]));
   const chosen = useSignal("");

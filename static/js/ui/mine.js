@@ -137,7 +137,7 @@ function MyRow({ env, worker, n }) {
           <dt>${words.cached}</dt>
           <dd>${count(worker.cached)}<span class="unit">/ ${count(worker.allocated)}</span></dd>
         </div>
-        <div><dt>${words.power}</dt><dd>${count(worker.power)}<span class="unit">/s</span></dd></div>
+        <div title=${words.powerHint}><dt>${words.power}</dt><dd>${count(worker.power)}<span class="unit">/s</span></dd></div>
         <div><dt>${words.contributed}</dt><dd data-testid="worker-total">${count(worker.total)}</dd></div>
       </dl>
       ${why && html`<p class=${state === "failed" ? "worker-why bad" : "worker-why"}>${why}</p>`}

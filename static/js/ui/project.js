@@ -13,6 +13,7 @@ import { SettingsPanel } from "./settings.js";
 import { Strip } from "./strip.js";
 import { AllWorkers } from "./table.js";
 import { sentence, text } from "./text.js";
+import { useUpload } from "./upload.js";
 
 /** @typedef {import("./types").Env} Env @typedef {import("./types").Project} Project @typedef {import("./types").Status} Status */
 
@@ -74,24 +75,28 @@ const EMPTY = {
 /** @param {{env: Env, id: string, name: string, project: Project | null, status: Status | null, load: () => void}} props */
 function Body({ env, id, name, project, status, load }) {
   const { points, problem } = useHistory(env, id);
+  const upload = useUpload(env, project, load);
+  const owner = env.live.owner.value;
+  const panel = project && status && html`<${DataPanel} env=${env} project=${{ ...project, status }} upload=${upload} />`;
+  const first = owner && project?.datasets.length === 0; // then nothing matters more than data
   return html`
     <div class="project-grid">
       <div class="cell-device"><${MyWorkers} env=${env} project=${id} /></div>
       <div class="cell-main">
-        ${project && status && html`<${Next} status=${status} owner=${env.live.owner.value} />`} ${problem && html`<${Problem}>${problem}<//>`}
+        ${project && status && html`<${Next} status=${status} owner=${owner} />`} ${first && panel} ${problem && html`<${Problem}>${problem}<//>`}
         <${Charts} env=${env} points=${points} name=${name} />
         <${AllWorkers} env=${env} project=${id} />
       </div>
       <div class="cell-more">
+        ${!first && panel}
         ${project &&
         status &&
-        html`<${DataPanel} env=${env} project=${{ ...project, status }} onAttached=${load} />
-          <${Invite} env=${env} id=${id} />
+        html`<${Invite} env=${env} id=${id} />
           <details class="panel folding">
             <summary><h2>${text.network.title}</h2><${Icon} name="chevron" /></summary>
             <div class="panel-body"><${NetworkTable} layers=${project.layers} labels=${status.labels} /></div>
           </details>
-          ${env.live.owner.value && html`<${SettingsPanel} env=${env} project=${project} onSaved=${load} />`}`}
+          ${owner && html`<${SettingsPanel} env=${env} project=${project} onSaved=${load} />`}`}
       </div>
     </div>
   `;

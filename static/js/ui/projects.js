@@ -82,7 +82,7 @@ function Card({ env, project }) {
   const figures = [
     [text.stat.error, percent(status.error), ""],
     [text.stat.iteration, count(status.iteration), ""],
-    [text.stat.power, count(status.power), text.stat.powerUnit],
+    [text.stat.powerShort, count(status.power), ""],
     [text.stat.trainers, count(status.trainers), ""],
   ];
   return html`

@@ -16,7 +16,7 @@ export const Strip = ({ status }) => html`
     <${Stat} id="stat-iteration" name=${words.iteration} value=${count(status.iteration)} note=${status.vectors ? words.lastVectors(status.vectors) : ""}>
       <${Countdown} status=${status} />
     <//>
-    <${Stat} id="stat-power" name=${words.power} value=${count(status.power)} unit=${words.powerUnit} note=${words.all} hint=${words.powerHint} />
+    <${Stat} id="stat-power" name=${words.power} value=${count(status.power)} note=${words.all} hint=${words.powerHint} />
     <${Stat} id="stat-trainers" name=${words.trainers} value=${count(status.trainers)} note=${words.clients(status.clients)} hint=${words.trainersHint(status.clients)} />
     <${Stat} id="stat-efficiency" name=${words.efficiency} value=${status.iteration > 0 ? wholePercent(status.efficiency) : "–"} note=${words.efficiencyNote} hint=${words.efficiencyHint} />
     <${Stat} id="stat-period" name=${words.period} value=${seconds(status.period)} note=${words.periodNote} />

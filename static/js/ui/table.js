@@ -1,7 +1,7 @@
 // Everybody's workers, strongest first.
 import { count, milliseconds, wholePercent } from "./format.js";
 import { html, useSignal } from "./preact.js";
-import { text } from "./text.js";
+import { sentence, text } from "./text.js";
 
 /** @typedef {import("./types").Env} Env @typedef {import("./types").WorkerRow} WorkerRow */
 
@@ -18,8 +18,7 @@ export function AllWorkers({ env, project }) {
     <section class="panel" aria-labelledby="workers-title">
       <div class="panel-head">
         <h2 id="workers-title">${words.title}</h2>
-        <fieldset class="segments small">
-          <legend class="sr-only">${words.show}</legend>
+        <fieldset class="segments small" aria-label=${words.show}>
           ${["all", "mine"].map(
             (choice) => html`<label>
               <input type="radio" name="which-workers" data-testid=${`show-${choice}`} checked=${only.value === choice} onChange=${() => (only.value = choice)} />
@@ -46,7 +45,7 @@ const Table = ({ rows, me }) => html`
           <th scope="col">${words.device}</th>
           <th scope="col">${words.state}</th>
           <th scope="col" class="number">${words.data}</th>
-          <th scope="col" class="number">${words.power}<span class="unit">/s</span></th>
+          <th scope="col" class="number" title=${text.mine.powerHint}>${words.power}<span class="unit">/s</span></th>
           <th scope="col" class="number">${words.latency}</th>
           <th scope="col" class="number">${words.budget}</th>
           <th scope="col" class="number">${words.share}</th>
@@ -68,7 +67,7 @@ const Row = ({ row, mine }) => html`
     </th>
     <td>
       <span class=${`dot ${row.state}`} aria-hidden="true"></span>${text.worker[row.state] ?? row.state}
-      ${row.advice && html`<span class="advice">${row.advice}</span>`}
+      ${row.advice && html`<span class="advice">${sentence(row.advice)}</span>`}
     </td>
     <td class="number">${count(row.cached)} / ${count(row.allocated)}</td>
     <td class="number">${count(row.power)}</td>

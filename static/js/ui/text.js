@@ -57,12 +57,13 @@ export const text = {
     errorHint: "Share of wrong answers in the last iteration",
     loss: "Loss",
     lossHint: "Mean cross-entropy of the last iteration",
-    power: "Power",
+    power: "Vectors per second",
     powerUnit: "vectors/s",
-    all: "all workers",
+    powerShort: "Vectors/s",
+    all: "from all workers",
     efficiencyNote: "of what T allows",
     periodNote: "per iteration",
-    powerHint: "Data vectors computed per second by all workers",
+    powerHint: "Data vectors used per second of the last iteration, by all workers",
     trainers: "Workers",
     trainersHint: (/** @type {number} */ clients) => `${plural(clients, "browser is", "browsers are")} connected to this project`,
     clients: (/** @type {number} */ clients) => `in ${plural(clients, "browser", "browsers")}`,
@@ -76,11 +77,11 @@ export const text = {
 
   chart: {
     error: "Error",
-    errorNote: "share of wrong answers",
+    errorNote: "wrong answers",
     loss: "Loss",
     lossNote: "mean cross-entropy",
-    power: "Power",
-    powerNote: "vectors per second",
+    power: "Vectors per second",
+    powerNote: "all workers",
     iteration: "iteration",
     empty: "The curve starts with the first iteration.",
     summary: (/** @type {string} */ name, /** @type {string} */ first, /** @type {string} */ last, /** @type {number} */ from, /** @type {number} */ to) =>
@@ -108,6 +109,7 @@ export const text = {
     cached: "Cached",
     cachedOf: (/** @type {number} */ cached, /** @type {number} */ allocated) => `${count(cached)} of ${count(allocated)} vectors`,
     power: "Power",
+    powerHint: "Vectors per second while it computes",
     contributed: "Contributed",
     vectors: (/** @type {number} */ n) => plural(n, "vector", "vectors"),
     intensity: "Intensity",
@@ -118,7 +120,7 @@ export const text = {
     full: "Full",
     fullHint: "all of the time: the most gradients",
     pill: (/** @type {number} */ n) => plural(n, "worker", "workers"),
-    pillLabel: (/** @type {number} */ n, /** @type {string} */ power) => `${plural(n, "worker", "workers")} of yours, ${power} vectors per second`,
+    pillLabel: (/** @type {number} */ n, /** @type {string} */ total) => `${plural(n, "worker", "workers")} of yours, ${total} vectors contributed`,
     leave: "Your workers stop when you leave.",
   },
 
@@ -184,7 +186,7 @@ export const text = {
 
   next: {
     noDataOwner: "Next: give it pictures",
-    noDataOwnerText: "Drop a zip in the data panel. Then press Start and add a worker.",
+    noDataOwnerText: "Then press Start and add a worker: that is all.",
     noDataVisitor: "It has no pictures yet",
     noDataVisitorText: "The owner of the project uploads them. You may already add a worker: it starts by itself.",
     noWorkers: "Nobody computes yet",
@@ -341,7 +343,7 @@ export const text = {
 export function sentence(reason) {
   const trimmed = reason.trim();
   if (!trimmed) return "";
-  const first = /^[a-z]+ /.test(trimmed) ? trimmed[0].toUpperCase() + trimmed.slice(1) : trimmed;
+  const first = /^[a-z]+:? /.test(trimmed) ? trimmed[0].toUpperCase() + trimmed.slice(1) : trimmed;
   return /[.!?…]$/.test(first) ? first : `${first}.`;
 }
 

@@ -13,22 +13,23 @@ const words = text.data;
 const IDLE = { stage: "idle", name: "", share: 0, problem: "", report: null };
 const SHOWN_SKIPPED = 20; // enough to see a pattern; the counts by reason tell the rest
 
-/** @param {Env} env @param {Project} project @param {() => void} onAttached */
+/** @param {Env} env @param {Project | null} project until it is known nothing is taken @param {() => void} onAttached */
 export function useUpload(env, project, onAttached) {
   const state = useSignal(IDLE);
   const mode = useSignal("crop");
   const set = (/** @type {Partial<State>} */ change) => (state.value = { ...state.value, ...change });
+  const size = () => inputSize(project?.layers ?? []);
   /** @param {File} file */
   const send = async (file) => {
     const progress = (/** @type {number} */ share) => set(share < 1 ? { share } : { share, stage: "reading" });
     set({ ...IDLE, stage: "sending", name: file.name });
-    const report = await env.api.upload(file, inputSize(project.layers), { mode: mode.value, validation: "" }, progress);
+    const report = await env.api.upload(file, size(), { mode: mode.value, validation: "" }, progress);
     await attach(report);
   };
   /** @param {Report} report */
   const attach = async (report) => {
     set({ stage: "attaching" });
-    await env.api.attach(project.id, report.id);
+    await env.api.attach(project?.id ?? "", report.id);
     set({ ...IDLE, report });
     env.said.value = words.done(report.name, report.images, report.labels.length);
     onAttached();
@@ -46,10 +47,10 @@ export function useUpload(env, project, onAttached) {
     },
     /** Use a data set that the server has; a cut of this project's size is made where there is none. @param {Report} report */
     use(report) {
-      const size = inputSize(project.layers);
-      const fits = report.cuts.some((cut) => cut.width === size.width && cut.height === size.height && cut.channels === size.channels);
+      const { width, height, channels } = size();
+      const fits = report.cuts.some((cut) => cut.width === width && cut.height === height && cut.channels === channels);
       set({ ...IDLE, stage: "attaching", name: report.name });
-      const ready = fits ? Promise.resolve(report) : env.api.cut(report.id, size);
+      const ready = fits ? Promise.resolve(report) : env.api.cut(report.id, size());
       void ready.then(attach).catch(failed);
     },
   };
@@ -87,9 +88,13 @@ export function DropZone({ project, upload, large }) {
             </div>`
         : html`<${Progress} state=${upload.state} />`}
     </div>
-    ${upload.state.problem && html`<${Problem}>${upload.state.problem}<//>`} ${upload.state.report && html`<${ReportView} report=${upload.state.report} />`}
   `;
 }
+
+/** What became of it, good or bad. @param {{upload: ReturnType<typeof useUpload>}} props */
+export const Outcome = ({ upload }) => html`
+  ${upload.state.problem && html`<${Problem}>${upload.state.problem}<//>`} ${upload.state.report && html`<${ReportView} report=${upload.state.report} />`}
+`;
 
 /** @param {{mode: import("./preact.js").Signal<string>}} props */
 const Mode = ({ mode }) => html`
