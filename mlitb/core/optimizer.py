@@ -76,6 +76,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "beta2": (0.0, 0.9999999), "epsilon": (1e-30, 1.0), "l1": (0.0, 1000.0), "l2": (0.0, 1000.0), "clip": (0.0, 1e30),
     "decay": (0.0, 1.0), "decay_interval": (0, 10**9), "decay_floor": (0.0, 1000.0), "warmup": (0, 10**7),
 }  # fmt: skip
+_RATE, _DECAY = 2, 3  # columns of a multiplier
 _WHOLE = ("decay_interval", "warmup")
 
 
@@ -180,8 +181,9 @@ def update(
     """
     wide = parameters.astype(np.float64)
     mean = gradient.astype(np.float64) * scale
-    rates, decays = _multiplied(hyper, start, parameters.size)
+    rates = _multiplied(hyper, start, parameters.size, _RATE)
     if hyper.l1 or hyper.l2:
+        decays = _multiplied(hyper, start, parameters.size, _DECAY)
         mean += decays * (hyper.l2 * wide + hyper.l1 * np.sign(wide))
     if hyper.warmup and step < hyper.warmup:
         rate *= step / hyper.warmup
@@ -191,15 +193,15 @@ def update(
         return (wide - change).astype(np.float32), {name: values.astype(np.float32) for name, values in new.items()}
 
 
-def _multiplied(hyper: Hyper, start: int, size: int) -> tuple[Wide | float, Wide | float]:
-    rows = [row for row in hyper.multipliers if row[0] < start + size and row[1] > start]
+def _multiplied(hyper: Hyper, start: int, size: int, column: int) -> Wide | float:
+    """Spread a column of the multipliers over a slice; plain 1 where none departs from it, which costs nothing."""
+    rows = [row for row in hyper.multipliers if row[0] < start + size and row[1] > start and row[column] != 1.0]
     if not rows:
-        return 1.0, 1.0
-    rates, decays = np.ones(size), np.ones(size)
-    for first, stop, rate, decay in rows:
-        part = slice(max(first - start, 0), stop - start)
-        rates[part], decays[part] = rate, decay
-    return rates, decays
+        return 1.0
+    spread = np.ones(size)
+    for row in rows:
+        spread[max(row[0] - start, 0) : row[1] - start] = row[column]
+    return spread
 
 
 # --------------------------------------------------------------- the rules: (change of the parameters, new state)
