@@ -356,7 +356,8 @@ _FREE_AFTER_GROWTH = {
 _COMMON = {"type", "name", "frozen", "learning_rate", "l2"}
 _WINDOW = {"stride", "padding", "rounding"}
 KEYS: dict[str, set[str]] = {
-    "input": {"width", "height", "channels", "mean", "std", "shift", "flip", "crop"}, "conv": {"filters", "kernel"} | _WINDOW,
+    "input": {"width", "height", "channels", "mean", "std", "shift", "flip", "crop"},
+    "conv": {"filters", "kernel"} | _WINDOW,
     "max_pool": {"size"} | _WINDOW, "average_pool": {"size"} | _WINDOW, "fully_connected": {"units"},
     "leaky_relu": {"slope"}, "maxout": {"groups"}, "dropout": {"rate"}, "group_norm": {"groups"}, "add": {"from"},
 }  # fmt: skip
