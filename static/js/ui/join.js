@@ -1,7 +1,7 @@
 // The volunteer's page: what this is, what it does with the device, one big button, and always why it is not computing.
 import { count, percent, span, wholePercent } from "./format.js";
 import { Icon } from "./icons.js";
-import { addWorker, Intensity, myWorkers, shownState } from "./mine.js";
+import { addWorker, Intensity, myWorkers, shownState, Slept } from "./mine.js";
 import { Problem } from "./parts.js";
 import { html, useEffect, useSignal } from "./preact.js";
 import { Gone, useProject } from "./project.js";
@@ -31,6 +31,7 @@ export function JoinPage({ env, id }) {
           <${Icon} name=${mine.length ? "close" : "plus"} />${mine.length ? words.stop : words.add}
         </button>
         <p class="join-state" role="status" data-testid="join-state" data-state=${stateOf(env, mine, status)}>${words.status[stateOf(env, mine, status)]}${reasonOf(mine)}</p>
+        <${Slept} env=${env} />
         <${Contribution} mine=${mine} status=${status} />
         <${Intensity} env=${env} mine=${mine} />
         <p class="panel-lead">${words.awake}</p>

@@ -20,6 +20,7 @@ export function connect(boss, owner, now) {
     paused: signal(/** @type {ReadonlySet<number>} */ (new Set())),
     refusal: signal(/** @type {import("./types").Refusal | null} */ (null)),
     removed: signal(""),
+    slept: signal(0),
   };
   boss.addEventListener("message", (event) => batch(() => hear(live, event.data, now)));
   return { ...live, ...wishes(boss, live) };
@@ -46,6 +47,9 @@ function hear(live, said, now) {
       return;
     case "refused":
       live.refusal.value = { status: said.status, reason: said.reason, about: said.about, worker: said.worker };
+      return;
+    case "slept":
+      live.slept.value = said.ms;
       return;
     case "removed":
       live.removed.value = said.project;

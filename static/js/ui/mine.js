@@ -1,7 +1,7 @@
 // The workers of this page: one big button to add one, and a row for each with what it does and gives.
 import { bytes, count } from "./format.js";
 import { Icon } from "./icons.js";
-import { Problem } from "./parts.js";
+import { Hint, Problem } from "./parts.js";
 import { html, useEffect, useSignal } from "./preact.js";
 import { sentence, text } from "./text.js";
 
@@ -49,6 +49,7 @@ export function MyWorkers({ env, project }) {
       <button type="button" class="primary big" data-testid="add-worker" onClick=${add}><${Icon} name="plus" />${words.add}</button>
       <${Intensity} env=${env} mine=${mine} />
       <p class="panel-lead">${words.lead}${elsewhere ? ` ${words.elsewhere(elsewhere)}` : ""}</p>
+      <${Slept} env=${env} />
       <${Refusal} env=${env} />
       <ul class="my-workers" aria-label=${words.title}>
         ${mine.map((worker, index) => html`<${MyRow} key=${worker.worker} env=${env} worker=${worker} n=${index + 1} />`)}
@@ -77,6 +78,12 @@ function usePending(n) {
       });
     },
   };
+}
+
+/** @param {{env: Env}} props */
+export function Slept({ env }) {
+  const ms = env.live.slept.value;
+  return ms ? html`<${Hint} onDismiss=${() => (env.live.slept.value = 0)}>${text.slept(ms / 1000)}<//>` : null;
 }
 
 /** @param {{env: Env}} props */
@@ -114,7 +121,8 @@ function MyRow({ env, worker, n }) {
   const state = shownState(env, worker);
   const paused = state === "paused";
   const held = worker.allocated ? Math.min(1, worker.cached / worker.allocated) : 0;
-  const why = worker.reason ? sentence(worker.reason) : text.workerHint[state];
+  const failed = state === "failed";
+  const why = [sentence(worker.reason), failed || !worker.reason ? text.workerHint[state] : ""].filter(Boolean).join(" ");
   useEffect(() => void (env.said.value = `${words.name(n)}: ${text.worker[state] ?? state}`), [state === "working", state === "failed", paused]);
   const toggle = () => env.live.tune(worker.worker, { paused: !paused });
   return html`
@@ -124,9 +132,9 @@ function MyRow({ env, worker, n }) {
         <span class="worker-name">${words.name(n)}</span>
         <span class="worker-state" data-testid="worker-state" data-state=${state}>${text.worker[state] ?? state}</span>
         <span class="grow"></span>
-        <button type="button" class="quiet icon-only" data-testid=${paused ? "resume-worker" : "pause-worker"} aria-label=${paused ? words.resumeOf(n) : words.pauseOf(n)} title=${paused ? words.resume : words.pause} onClick=${toggle}>
+        ${!failed && html`<button type="button" class="quiet icon-only" data-testid=${paused ? "resume-worker" : "pause-worker"} aria-label=${paused ? words.resumeOf(n) : words.pauseOf(n)} title=${paused ? words.resume : words.pause} onClick=${toggle}>
           <${Icon} name=${paused ? "play" : "pause"} solid=${paused} />
-        </button>
+        </button>`}
         <button type="button" class="quiet icon-only" data-testid="remove-worker" aria-label=${words.removeOf(n)} title=${words.remove} onClick=${() => env.live.remove(worker.worker)}>
           <${Icon} name="close" />
         </button>
@@ -140,7 +148,7 @@ function MyRow({ env, worker, n }) {
         <div title=${words.powerHint}><dt>${words.power}</dt><dd>${count(worker.power)}<span class="unit">/s</span></dd></div>
         <div><dt>${words.contributed}</dt><dd data-testid="worker-total">${count(worker.total)}</dd></div>
       </dl>
-      ${why && html`<p class=${state === "failed" ? "worker-why bad" : "worker-why"}>${why}</p>`}
+      ${why && html`<p class=${failed ? "worker-why bad" : "worker-why"}>${why}</p>`}
     </li>
   `;
 }

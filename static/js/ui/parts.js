@@ -14,10 +14,11 @@ export const Problem = ({ children, onDismiss }) => html`
   </div>
 `;
 
-/** What to do next. @param {{title: string, children?: Children}} props */
-export const Hint = ({ title, children }) => html`
-  <div class="notice hint">
-    <p><strong>${title}.</strong> ${children}</p>
+/** Something to know, or what to do next. @param {{title?: string, children?: Children, onDismiss?: () => void}} props */
+export const Hint = ({ title, children, onDismiss }) => html`
+  <div class="notice hint" role="status">
+    <p>${title && html`<strong>${title}.</strong> `}${children}</p>
+    ${onDismiss && html`<button type="button" class="quiet icon-only" aria-label=${text.dismiss} onClick=${onDismiss}><${Icon} name="close" /></button>`}
   </div>
 `;
 

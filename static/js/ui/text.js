@@ -138,6 +138,7 @@ export const text = {
   workerHint: /** @type {Record<string, string>} */ ({
     waiting: "No pictures are allocated to it yet. It starts by itself as soon as there are.",
     saturated: "It finishes its pictures before the period ends. A shorter period, more data or a larger capacity would use it fully.",
+    failed: "Remove it and add another; if that fails too, load the page again.",
     silent: "Its shards go to others until it answers again. Bring its tab to the front.",
   }),
   role: /** @type {Record<string, string>} */ ({ trainer: "Trainer", tracker: "Tracker", statistics: "Statistics", classify: "Classify" }),

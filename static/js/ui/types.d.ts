@@ -136,6 +136,8 @@ export interface Live {
   paused: Signal<ReadonlySet<number>>;
   refusal: Signal<Refusal | null>;
   removed: Signal<string>;
+  /** For how many milliseconds this tab slept, when it woke; 0: it did not, or that was read. */
+  slept: Signal<number>;
   watch(project: string): void;
   add(project: string, gift: Gift): void;
   tune(worker: number, change: Partial<Gift> & { paused?: boolean }): void;
