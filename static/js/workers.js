@@ -43,6 +43,10 @@ export class LocalWorker {
     this.late = false; // its time ran out, and it has not answered since
     /** @type {{order: any, parameters: Parameters} | null} the newest order, while too many are unanswered */
     this.deferred = null;
+    /** @type {Parameters | null} one who only looks: the snapshot that it has */
+    this.seen = null;
+    /** @type {Parameters | null} and the newest, for when it is free */
+    this.newest = null;
     this.assignment = -1;
     /** @type {Shard[]} */
     this.shards = [];
@@ -64,12 +68,13 @@ export class LocalWorker {
     this.unanswered = 0;
     this.late = false;
     this.deferred = null;
+    this.seen = null;
     this.loaded.clear();
     const fail = (/** @type {string} */ reason) => void (this.endpoint === endpoint && onFailed(reason));
     listen(endpoint, handlers, error => fail(error.message));
     endpoint.onerror = event => fail(event.message ?? "its script could not be loaded");
     this.posted = engine.then(
-      module => send(endpoint, {type: "start", module}),
+      module => send(endpoint, {type: "start", module, role: this.role}),
       error => fail(error.message),
     );
   }
@@ -135,6 +140,7 @@ export class LocalWorker {
   /** Find the state that follows from what it holds. */
   settle() {
     if (this.wish.paused) this.state = "paused";
+    else if (this.role !== "trainer" && this.loaded.size === this.shards.length) this.state = "ready";
     else if (!this.shards.length) this.state = "waiting";
     else this.state = this.loaded.size ? "ready" : "joining";
     if (this.state === "ready" || this.state === "joining") this.reason = "";
@@ -180,6 +186,41 @@ export class LocalWorker {
     const own = vector.slice();
     this.post({type: "order", iteration, version, order, parameters: own}, [own.buffer]);
     return true;
+  }
+
+  /**
+   * Show a snapshot to one who only looks: now if it is free, else when it is, and then the newest only.
+   * @param {Parameters} parameters
+   */
+  snapshot(parameters) {
+    this.newest = parameters;
+    if (this.unanswered || parameters === this.seen || this.wish.paused) return;
+    this.seen = parameters;
+    this.unanswered = 1;
+    this.state = "working";
+    this.figures.iteration = parameters.iteration;
+    const vector = parameters.vector.slice();
+    this.post({type: "parameters", iteration: parameters.iteration, version: parameters.version, vector}, [vector.buffer]);
+  }
+
+  /**
+   * It has done with its snapshot.
+   * @returns {boolean} whether a newer one was here already
+   */
+  free() {
+    this.unanswered = 0;
+    this.settle();
+    if (this.newest && this.newest !== this.seen) this.snapshot(this.newest);
+    return this.unanswered > 0;
+  }
+
+  /**
+   * Pass a question on; the answer goes to the page.
+   * @param {import("./port.js").Message} question
+   */
+  ask({type, what, ...question}) {
+    if (!this.endpoint) throw new Error(`worker ${this.number} does not run: ${this.reason}`);
+    this.post({type: what, ...question}, question.pixels ? [question.pixels.buffer] : []);
   }
 
   /**

@@ -27,7 +27,7 @@ before(async () => {
 beforeEach(() => (bosses = []));
 afterEach(async () => {
   for (const boss of bosses) boss.socket.end("closed", "the test is over");
-  for (const boss of bosses) boss.supply.endpoint?.terminate();
+  for (const boss of bosses) boss.crew.supply.endpoint?.terminate();
   await new Promise(resolve => (indexedDB.deleteDatabase("mlitb").onsuccess = resolve));
 });
 
@@ -124,7 +124,7 @@ describe("all together", () => {
     await Promise.all(shards.map(put));
     const first = open();
     await join(first, 1, shards);
-    first.boss.supply.endpoint.terminate();
+    first.boss.crew.supply.endpoint.terminate();
     const second = open();
     await join(second, 1, shards);
     expect(second.of("Holds")[0].shards.sort()).to.deep.equal(shards.map(({hash}) => hash).sort());

@@ -1,0 +1,331 @@
+/* The workers of this browser, all of them: started, joined, fed, restarted, shown.
+ *
+ * Rules of this file:
+ * - What one worker is lives in workers.js; here is what needs the others, the master or the data worker.
+ * - The connection may go and come: workers stay, and are joined anew.
+ * - A worker that fails is named, restarted at most MOST_RESTARTS times, and never takes the others with it.
+ */
+
+import {Supply} from "./supply.js";
+import {LocalWorker} from "./workers.js";
+
+const MOST_RESTARTS = 3;
+const ROWS_EVERY_MS = 250; // the page's table of its own workers
+const READY_EVERY_MS = 100; // the first shard is told at once, the next ones together
+const MOST_HOLDS = 4096; // hashes told to the master
+
+/** @typedef {import("./workers.js").WorkerEndpoint} WorkerEndpoint */
+/** @typedef {import("./workers.js").Wish} Wish */
+/**
+ * @typedef {object} Surroundings
+ * @property {(role: string) => WorkerEndpoint} startWorker
+ * @property {() => WorkerEndpoint} startData
+ * @property {() => Promise<WebAssembly.Module>} compile the engine, fetched and verified
+ * @property {(work: () => void, ms: number) => any} later
+ * @property {(timer: any) => void} cancel
+ */
+/**
+ * @typedef {object} Links what the boss does for the crew
+ * @property {(type: string, fields: object) => boolean} tell the master
+ * @property {(message: import("./port.js").Message, transfer?: Transferable[]) => void} show the page
+ * @property {() => boolean} welcomed whether the master knows this browser over this connection
+ * @property {(id: string) => import("./project.js").LocalProject} project
+ */
+
+export class Crew {
+  /**
+   * @param {Surroundings} surroundings
+   * @param {string} data the data server's address
+   * @param {Links} links
+   */
+  constructor(surroundings, data, links) {
+    this.surroundings = surroundings;
+    this.links = links;
+    /** @type {Map<number, LocalWorker>} */
+    this.workers = new Map();
+    this.numbers = 0;
+    /** @type {Promise<WebAssembly.Module> | null} */
+    this.engine = null;
+    /** @type {Map<number, Set<string>>} shards to tell as ready, by worker */
+    this.ready = new Map();
+    /** @type {any} */
+    this.readyTimer = null;
+    /** @type {any} */
+    this.rowsTimer = null;
+    this.dirty = false; // the page has not seen the newest rows
+    this.supply = new Supply(surroundings.startData, data, {
+      onShard: (worker, delivery) => this.workers.get(worker)?.deliver(delivery),
+      onTrouble: (workers, reason) => this.trouble(workers, reason),
+      onFailed: reason => this.supplyFailed(reason),
+    });
+  }
+
+  /** @param {number} number */
+  known(number) {
+    const worker = this.workers.get(number);
+    if (!worker) throw new Error(`this page has no worker ${number}`);
+    return worker;
+  }
+
+  /** @param {string} project */
+  of(project) {
+    return [...this.workers.values()].filter(worker => worker.project === project);
+  }
+
+  // --------------------------------------------------------------------------------------------- coming and going
+
+  /** @param {{project: string, role: string} & Partial<Wish>} wish */
+  add({project, role, capacityVectors = 3000, capacityBytes = 100_000_000, intensity = 1}) {
+    const wish = {capacityVectors, capacityBytes, intensity, paused: false};
+    const worker = new LocalWorker(++this.numbers, project, role, wish);
+    this.workers.set(worker.number, worker);
+    this.launch(worker);
+    this.changed();
+  }
+
+  /**
+   * Start a worker's Web Worker and join it.
+   * @param {LocalWorker} worker
+   */
+  launch(worker) {
+    const first = !this.supply.endpoint;
+    this.supply.start();
+    this.engine ??= this.surroundings.compile();
+    this.engine.catch(() => void (this.engine = null)); // the next worker tries again
+    const {project: id} = worker;
+    const handlers = {
+      loaded: (/** @type {any} */ {hash}) => this.loaded(worker, hash),
+      result: (/** @type {any} */ {type, iteration, ...answer}) => this.result(worker, iteration, answer),
+      free: () => this.free(worker),
+      told: (/** @type {any} */ message) => this.links.show({...message, worker: worker.number, project: id}),
+      failed: (/** @type {any} */ {reason}) => this.failed(worker, reason),
+    };
+    worker.start(this.surroundings.startWorker(worker.role), this.engine, handlers, reason => this.failed(worker, reason));
+    const {network} = this.links.project(id);
+    if (network) worker.post({...network, type: "network"});
+    if (first && this.links.welcomed()) this.holds();
+    this.join(worker);
+  }
+
+  /** The master knows this browser, over a new connection: tell it all. */
+  rejoin() {
+    if (this.supply.endpoint) this.holds();
+    for (const worker of this.workers.values()) {
+      worker.joined = false;
+      this.join(worker);
+    }
+  }
+
+  async holds() {
+    await this.supply.listed;
+    if (this.links.welcomed()) this.links.tell("Holds", {shards: [...this.supply.held].slice(0, MOST_HOLDS)});
+  }
+
+  /** @param {LocalWorker} worker */
+  async join(worker) {
+    await this.supply.listed; // the master allocates by what it was told before
+    if (!this.links.welcomed() || !worker.endpoint || worker.joined) return;
+    worker.joined = true;
+    const {number, project, role, wish} = worker;
+    const {capacityVectors: capacity_vectors, capacityBytes: capacity_bytes, intensity} = wish;
+    this.links.tell("Join", {project, worker: number, role, capacity_vectors, capacity_bytes, intensity});
+    if (wish.paused) this.tune(worker, {});
+  }
+
+  /**
+   * @param {LocalWorker} worker
+   * @param {Partial<Wish>} wish
+   */
+  tune(worker, wish) {
+    const {capacityVectors: capacity_vectors, capacityBytes: capacity_bytes, intensity, paused} = worker.tune(wish);
+    const fields = {worker: worker.number, capacity_vectors, capacity_bytes, intensity, paused};
+    if (worker.joined) this.links.tell("Tune", fields);
+    this.changed();
+  }
+
+  /** @param {LocalWorker} worker */
+  remove(worker) {
+    if (worker.joined) this.links.tell("Leave", {worker: worker.number});
+    this.retire(worker);
+  }
+
+  /**
+   * End a worker here; one that failed stays in the table, with its reason.
+   * @param {LocalWorker} worker
+   * @param {"gone" | "failed"} how
+   * @param {string} reason
+   */
+  retire(worker, how = "gone", reason = "") {
+    worker.stop();
+    this.supply.forget(worker.number);
+    this.ready.delete(worker.number);
+    this.links.project(worker.project).drop(worker.number);
+    if (how === "gone") this.workers.delete(worker.number);
+    else Object.assign(worker, {state: "failed", reason});
+    this.changed();
+  }
+
+  /**
+   * The master let nobody in.
+   * @param {number} number
+   * @param {string} reason
+   */
+  turnedAway(number, reason) {
+    const worker = this.workers.get(number);
+    if (!worker) return;
+    worker.joined = false;
+    this.retire(worker, "failed", reason);
+  }
+
+  // ---------------------------------------------------------------------------------------------------- the work
+
+  /** @param {import("./protocol.js").Network} network */
+  network(network) {
+    for (const worker of this.of(network.project)) worker.post({...network, type: "network"});
+  }
+
+  /** @param {import("./protocol.js").Assign} assign */
+  assign(assign) {
+    const worker = this.workers.get(assign.worker);
+    if (!worker?.endpoint) return; // removed while this was under way
+    const {held, missing} = worker.assign(assign);
+    this.ready.set(worker.number, new Set(held));
+    this.supply.want(worker.number, missing);
+    this.tellReady();
+    this.changed();
+  }
+
+  /**
+   * @param {LocalWorker} worker
+   * @param {string} hash
+   */
+  loaded(worker, hash) {
+    if (!worker.hold(hash)) return;
+    const waiting = this.ready.get(worker.number) ?? new Set();
+    this.ready.set(worker.number, waiting.add(hash));
+    if (!this.readyTimer) this.tellReady();
+    this.changed();
+  }
+
+  /** Tell the master which shards became usable; those of the next READY_EVERY_MS together. */
+  tellReady() {
+    this.surroundings.cancel(this.readyTimer);
+    this.readyTimer = null;
+    for (const [number, hashes] of this.ready) {
+      const worker = this.workers.get(number);
+      if (!worker || !hashes.size) continue;
+      this.links.tell("Ready", {worker: number, assignment: worker.assignment, shards: [...hashes]});
+      hashes.clear();
+      this.readyTimer ??= this.surroundings.later(() => this.tellReady(), READY_EVERY_MS);
+    }
+  }
+
+  /**
+   * Pick the orders of workers that are here.
+   * @param {import("./protocol.js").Order[]} orders
+   */
+  withWorkers(orders) {
+    return orders.flatMap(order => {
+      const worker = this.workers.get(order.worker);
+      return worker?.endpoint ? [{order, worker}] : [];
+    });
+  }
+
+  /**
+   * Show the newest parameters to those who only look.
+   * @param {string} project
+   * @param {import("./project.js").Parameters} parameters
+   */
+  snapshot(project, parameters) {
+    for (const worker of this.of(project)) if (worker.role !== "trainer" && worker.endpoint) worker.snapshot(parameters);
+  }
+
+  /**
+   * One who only looks has done with its snapshot.
+   * @param {LocalWorker} worker
+   */
+  free(worker) {
+    if (!worker.free()) this.links.tell("Ready", {worker: worker.number, assignment: worker.assignment, shards: []});
+    this.changed();
+  }
+
+  /**
+   * @param {LocalWorker} worker
+   * @param {number} iteration
+   * @param {{count: number, loss: number, wrong: number, ms: number, all: boolean, gradient: Float32Array | null}} answer
+   */
+  result(worker, iteration, {all, ...answer}) {
+    worker.answered({count: answer.count, ms: answer.ms, all});
+    this.links.project(worker.project).accept(iteration, {worker: worker.number, ...answer});
+    this.changed();
+  }
+
+  /**
+   * @param {number} number
+   * @param {string} why
+   * @param {boolean} late
+   */
+  leaveOut(number, why, late) {
+    this.workers.get(number)?.leaveOut(why, late);
+    this.changed();
+  }
+
+  // ---------------------------------------------------------------------------------------------------- failures
+
+  /**
+   * A worker stopped with an error: name it, and start it again unless that was tried often enough.
+   * @param {LocalWorker} worker
+   * @param {string} reason
+   */
+  failed(worker, reason) {
+    if (!worker.endpoint) return;
+    this.links.tell("Failed", {worker: worker.number, reason});
+    this.retire(worker, "failed", reason);
+    if (worker.restarts >= MOST_RESTARTS) return;
+    worker.restarts += 1;
+    this.launch(worker);
+  }
+
+  /** @param {string} reason */
+  supplyFailed(reason) {
+    for (const worker of [...this.workers.values()]) if (worker.endpoint) this.failed(worker, reason);
+  }
+
+  /**
+   * @param {number[]} numbers
+   * @param {string} reason
+   */
+  trouble(numbers, reason) {
+    for (const number of numbers) {
+      const worker = this.workers.get(number);
+      if (worker) worker.reason = reason;
+    }
+    this.changed();
+  }
+
+  // ------------------------------------------------------------------------------------------------ what is shown
+
+  /**
+   * Take the master's view of this browser's own workers.
+   * @param {import("./protocol.js").WorkerRow[]} rows
+   * @param {number} client who this browser is
+   */
+  advise(rows, client) {
+    for (const {client: whose, worker, latency_ms: latencyMs, advice} of rows)
+      if (whose === client) this.workers.get(worker)?.advise(latencyMs, advice);
+  }
+
+  /** Show the page's own workers: at once, and what changes soon after together. */
+  changed() {
+    this.dirty = true;
+    if (!this.rowsTimer) this.showRows();
+  }
+
+  showRows() {
+    this.rowsTimer = null;
+    if (!this.dirty) return;
+    this.dirty = false;
+    this.links.show({type: "workers", workers: [...this.workers.values()].map(worker => worker.row())});
+    this.rowsTimer = this.surroundings.later(() => this.showRows(), ROWS_EVERY_MS);
+  }
+}
