@@ -32,6 +32,7 @@ class Shell:
 
     settings: Settings
     projects: Projects
+    engine: bytes  # of engine.wasm as it was at the start: the file may be replaced by an upgrade meanwhile
     owner: Owner
     tickets: Tickets
     data_server: DataServer

@@ -45,7 +45,7 @@ class RevalidatedFiles(StaticFiles):
         return response
 
 
-def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Tickets) -> FastAPI:
+def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Tickets, engine: bytes) -> FastAPI:
     """Build the application around the projects (which its lifespan starts and stops)."""
     data_server = DataServer(settings.data_server, tickets)
 
@@ -59,7 +59,7 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
     app = FastAPI(title="MLitB", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     live = Live(projects.runtime, settings)
     policy = HostPolicy(settings.lan, settings.allow_hosts)
-    shell = Shell(settings, projects, owner, tickets, data_server, live)
+    shell = Shell(settings, projects, engine, owner, tickets, data_server, live)
     app.state.shell = shell
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(Guard, policy, settings.public_url, settings.data_url, settings.data_port, shell.refused)
@@ -123,7 +123,7 @@ def _add_pages(app: FastAPI, shell: Shell) -> None:
         if name != shell.projects.runtime.engine.sha256:
             raise HTTPException(404, "this master runs another engine: load the page again")
         headers = {"cache-control": "public, max-age=31536000, immutable"}
-        return Response(resources.engine(), media_type="application/wasm", headers=headers)
+        return Response(shell.engine, media_type="application/wasm", headers=headers)
 
     @app.websocket("/ws")
     async def connect(socket: WebSocket) -> None:

@@ -142,14 +142,14 @@ def check_speedups() -> None:
         log.warning("websockets has no C speed-ups on this machine: large networks will be slow to receive")
 
 
-def prepare(settings: Settings) -> tuple[Engine, Storage, Owner, Tickets]:
+def prepare(settings: Settings) -> tuple[bytes, Storage, Owner, Tickets]:
     """Open all that the master needs; raise StartFailed."""
     try:
         resources.check()
         prepare_data_dir(settings)
         tickets = Tickets(secret(settings.secret_file))
         owner = Owner(secret(settings.owner_file), f"mlitb-owner-{settings.port}")
-        return Engine(resources.engine()), Storage(settings.master_dir), owner, tickets
+        return resources.engine(), Storage(settings.master_dir), owner, tickets
     except (resources.ResourceMissing, SettingsError, StorageError) as error:
         raise StartFailed(str(error)) from error
 
@@ -211,8 +211,8 @@ async def up(settings: Settings, announce: Announce, *, with_data_server: bool =
         bind(host, settings.data_port, "--data-port").close()
     listener = bind(host, settings.port, "--port")
     check_speedups()
-    projects = Projects(Runtime(engine), storage)
-    server = uvicorn_server(create_app(settings, projects, owner, tickets), settings)
+    projects = Projects(Runtime(Engine(engine)), storage)
+    server = uvicorn_server(create_app(settings, projects, owner, tickets, engine), settings)
     child = DataServerProcess(settings, host)
     stop_on_signals(server)
     tasks: list[asyncio.Task[None]] = []
