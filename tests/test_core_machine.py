@@ -229,7 +229,7 @@ class Anything(RuleBasedStateMachine):
         if name in self.world.vectors:
             self.world.control("remove", name)
             self.seen.pop(name, None)
-        elif name not in self.world.master._removed:
+        else:
             self.world.create(name, running, period=1.0)
 
     @rule(

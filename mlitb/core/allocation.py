@@ -13,7 +13,6 @@ Rules of this file:
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from itertools import islice
 
 from mlitb.core.messages import Shard
 from mlitb.core.work import members
@@ -23,6 +22,9 @@ SAMPLE = 64
 
 ROTATIONS_PER_CLOSE = 32
 """Shards exchanged at one close, all trainers together: each is a download."""
+
+ROTATED_PART = 8
+"""One trainer exchanges an eighth of its shards at once, so that most of its data stays at work meanwhile."""
 
 IMBALANCE = 2.0
 """Load per unit of weight may differ by this factor before shards move between trainers that both have some."""
@@ -123,12 +125,9 @@ class Pool:
             self._take(holder, stock)
         self.changed.pop(key, None)
 
-    def weigh(self, holder: Holder, weight: float) -> None:
-        """Learn what a trainer is worth: its power × intensity."""
-        assert weight > 0, f"{holder.key} weighs {weight}"
-        if holder.key in self.holders:
-            self.weight += weight - holder.weight
-        holder.weight = weight
+    def reweigh(self) -> None:
+        """Add up the weights anew, after they were changed to what trainers have shown."""
+        self.weight = sum(holder.weight for holder in self.holders.values())
 
     def mean_weight(self) -> float:
         """Give what a newcomer is taken for until it has shown its power."""
@@ -164,17 +163,25 @@ class Pool:
         self._even_out()
 
     def rotate(self, ready: Iterable[Holder]) -> None:
-        """Exchange one shard of each of these trainers (who have been round) for an unowned, less trained one."""
-        for holder in islice(ready, ROTATIONS_PER_CLOSE):
-            if not self.unowned or not holder.shards:
+        """Exchange a part of what these trainers (who have been round) hold for unowned, less trained shards."""
+        left = ROTATIONS_PER_CLOSE
+        for holder in ready:
+            for _ in range(min(left, 1 + len(holder.shards) // ROTATED_PART)):
+                left -= self._rotate(holder)
+            if not left:
                 return
-            fresh = min(self.unowned.values(), key=lambda s: (s.trained, s.hash not in holder.cached))
-            tired = max(holder.shards.values(), key=lambda s: s.trained)
-            if tired.trained <= fresh.trained:
-                continue
-            self._take(holder, tired)
-            if holder.room(fresh):
-                self._give(holder, fresh)
+
+    def _rotate(self, holder: Holder) -> bool:
+        if not self.unowned or not holder.shards:
+            return False
+        fresh = min(self.unowned.values(), key=lambda s: (s.trained, s.hash not in holder.cached))
+        tired = max(holder.shards.values(), key=lambda s: s.trained)
+        if tired.trained <= fresh.trained:
+            return False
+        self._take(holder, tired)
+        if holder.room(fresh):
+            self._give(holder, fresh)
+        return True
 
     def _wanted(self, holder: Holder) -> list[Stock]:
         return sorted(self.unowned.values(), key=lambda s: (s.hash not in holder.cached, s.trained))

@@ -144,9 +144,12 @@ class Crew:
     def settle(self, now: float) -> None:
         """Put the allocation in order between two iterations."""
         for browser in self.browsers.values():
-            for worker in browser.workers.values():
-                if worker.paused and isinstance(worker, Trainer) and now - worker.paused_since >= PAUSE_KEEPS_S:
-                    self._part(browser, worker)
+            for trainer in browser.trainers():
+                if trainer.paused and now - trainer.paused_since >= PAUSE_KEEPS_S:
+                    self._part(browser, trainer)
+                elif trainer.holder and trainer.power:
+                    trainer.holder.weight = trainer.power * trainer.intensity
+        self.pool.reweigh()
         if self.pool.unowned:
             self.pool.rotate(self._round_done())
         self.pool.settle()

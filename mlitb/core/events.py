@@ -165,7 +165,7 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """A project was removed: drop its vectors, history and checkpoints."""
+    """A project was removed: drop its vectors, history and checkpoints; nothing under way for it is told any more."""
 
     project: str
 

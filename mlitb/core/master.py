@@ -76,10 +76,9 @@ class Master:
         """
         self.protocol = protocol
         self.engine = engine
-        self.counters: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
         self._save_every = save_every
         self._projects: dict[str, Project] = {}
-        self._removed: set[str] = set()  # with a Step or Initialise still under way
         self._clients = Clients()
         self._now = 0.0
         self._out: list[Effect] = []
@@ -175,7 +174,7 @@ class Master:
 
     def _refuse(self, client: Client, refusal: Refusal, message: object) -> None:
         about = type(message).__name__
-        self.counters[f"{about} {refusal.status}"] += 1
+        self._refused[f"{about} {refusal.status}"] += 1
         self._send(client, Refused(refusal.status, refusal.sentence, about, getattr(message, "worker", -1)))
 
     def _send(self, client: Client, message: Any) -> None:
@@ -200,7 +199,7 @@ class Master:
         if (hello.protocol, hello.engine) != (self.protocol, self.engine):
             what = "protocol" if hello.protocol != self.protocol else "engine"
             reason = f"this page speaks another version ({what}) than the server: load it again"
-            self.counters[f"Hello {what} mismatch"] += 1
+            self._refused[f"Hello {what} mismatch"] += 1
             self._send(client, Reload(reason))
             self._close(client, reason, -1)
             return
@@ -285,12 +284,10 @@ class Master:
         self._projects[event.project] = Project(event, self._save_every, self._now)
 
     def _stepped(self, event: Stepped) -> None:
-        if event.project in self._removed:
-            self._removed.discard(event.project)
-            return
-        project = self._projects[event.project]
-        project.stepped(event, self._now)
-        self._collect(project)
+        project = self._projects.get(event.project)
+        if project is not None:  # else it was removed meanwhile
+            project.stepped(event, self._now)
+            self._collect(project)
 
     def _control(self, client: Client, control: Control, _event: Received) -> None:
         if not client.owner:
@@ -305,8 +302,6 @@ class Master:
 
     def _remove(self, project: Project) -> None:
         del self._projects[project.id]
-        if project.stepping:
-            self._removed.add(project.id)
         watchers = self._clients.shows.pop(project.id, None)
         concerned = {*project.crew.browsers, *(watchers.watchers if watchers else ())}
         for client in (self._clients.by_number[number] for number in sorted(concerned)):
@@ -316,6 +311,14 @@ class Master:
         self._out.append(Forget(project.id))
 
     # ---------------------------------------------------------------------------------------------- views
+    @property
+    def counters(self) -> Counter[str]:
+        """Count what was refused, by reason: "Join 404", "Answer: late" …"""
+        total = self._refused.copy()
+        for project in self._projects.values():
+            total.update({f"Answer: {reason}": n for reason, n in project.refusals.items()})
+        return total
+
     def projects(self) -> tuple[str, ...]:
         """List the ids of all projects, in order of creation."""
         return tuple(self._projects)
@@ -330,7 +333,7 @@ class Master:
 
     def roster(self, name: str, client: int, now: float) -> Roster:  # noqa: ARG002 - `now` for symmetry
         """Give the workers of a project as this connection sees them; raises Refusal(404)."""
-        return views.table(self._known(name)).roster(self._clients.identity_number(client))
+        return views.Table(self._known(name)).roster(self._clients.identity_number(client))
 
     def _count(self, name: str) -> int:
         show = self._clients.shows.get(name)
@@ -342,7 +345,7 @@ class Master:
             if not (show.changed and show.watchers) or self._now < show.shown_at + SHOW_EVERY_S:
                 continue
             show.changed, show.shown_at = False, self._now
-            status, table = self.status(name, self._now), views.table(self._projects[name])
+            status, table = self.status(name, self._now), views.Table(self._projects[name])
             for number in show.watchers:
                 self._out.append(Send(number, status))
                 self._out.append(Send(number, table.roster(self._clients.identity_number(number))))

@@ -26,7 +26,8 @@ class Worker:
     capacity_bytes: int
     paused_since: float = -1.0
     failure: str = ""
-    free: bool = True  # a tracker that wants the next snapshot
+    free: bool = True  # a tracker that wants a newer snapshot
+    seen: tuple[int, int] = (-1, -1)  # iteration and version of its last snapshot
 
     @property
     def paused(self) -> bool:
@@ -99,9 +100,11 @@ class Browser:
         """List its trainers."""
         return [worker for worker in self.workers.values() if isinstance(worker, Trainer)]
 
-    def wants_snapshot(self) -> bool:
-        """Tell whether a free tracker, statistics or classify worker lives here."""
-        return any(not isinstance(w, Trainer) and w.free and not w.paused for w in self.workers.values())
+    def wants_snapshot(self, newest: tuple[int, int]) -> bool:
+        """Tell whether a free tracker, statistics or classify worker that has not seen the newest lives here."""
+        return any(
+            not isinstance(w, Trainer) and w.free and not w.paused and w.seen != newest for w in self.workers.values()
+        )
 
 
 def state_of(browser: Browser, worker: Worker, running: bool) -> WorkerState:

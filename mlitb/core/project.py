@@ -11,6 +11,7 @@ Rules of this file:
 """
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
@@ -144,7 +145,7 @@ class Project:
         """Count on what a worker has unpacked; raises Refusal."""
         if self.crew.ready(browser, ready):
             self._try_open(now)
-        elif browser.wants_snapshot():
+        else:
             self._show([browser])
 
     def _tell(self, now: float) -> None:
@@ -362,7 +363,7 @@ class Project:
         if not orders:
             return
         self.open, self.phase = opened, Phase.RUNNING
-        self._show([b for b in self.crew.browsers.values() if b.orders or b.wants_snapshot()])
+        self._show(self.crew.browsers.values())
         self.out += orders
 
     def _could_work(self, browser: Browser) -> bool:
@@ -377,16 +378,18 @@ class Project:
         if browser.awaited:
             opened.awaiting.add(browser.client)
 
-    def _show(self, browsers: Any) -> None:
+    def _show(self, browsers: Iterable[Browser]) -> None:
         """Broadcast the parameters to those of them that compute, and to free trackers, which then are busy."""
-        chosen = [b for b in browsers if b.orders or b.wants_snapshot()]
+        newest = (self.iteration, self.version)
+        chosen = [b for b in browsers if b.orders or b.wants_snapshot(newest)]
         if not chosen or not self.initialised or self.phase is Phase.REDUCING:
             return
         for browser in chosen:
             self.out += self.crew.introduce(browser)
             for worker in browser.workers.values():
                 worker.free = worker.free and isinstance(worker, Trainer)
-        self.out.append(Broadcast(self.id, self.iteration, self.version, clients_of(chosen)))
+                worker.seen = newest
+        self.out.append(Broadcast(self.id, *newest, clients_of(chosen)))
 
     # -------------------------------------------------------------------------------------------- wishes
     def attach(self, event: Attached, now: float) -> None:

@@ -1,6 +1,6 @@
 """What people see of a project: its status, its workers, its description. Read-only."""
 
-from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any
 
 from mlitb.core.members import Browser, Trainer, Worker, state_of
@@ -60,28 +60,33 @@ def describe(project: Project, now: float, clients: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
 class Table:
-    """All rows of one moment, made once for all who watch."""
+    """The workers of a project at one moment; rows are made only for those that are shown."""
 
-    rows: tuple[WorkerRow, ...]  # strongest first
-    top: Roster  # the same object for everyone who has no row below it, so that it is encoded once
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._total = max(1, project.last.get("vectors", 0))
+        self._everyone = project.workers()
+        strongest = nlargest(STRONGEST, enumerate(self._everyone), key=lambda pair: (_power(pair[1][1]), -pair[0]))
+        self._shown = {place for place, _ in strongest}
+        rows = tuple(_row(project, *who, self._total) for _, who in strongest)
+        self._top = Roster(project.id, rows, len(self._everyone) - len(rows))
+        self._below: dict[int, list[int]] = {}  # identity -> places of workers that are not among the strongest
+        for place, (browser, _) in enumerate(self._everyone):
+            if place not in self._shown:
+                self._below.setdefault(browser.identity, []).append(place)
 
     def roster(self, identity: int) -> Roster:
-        """Give one watcher's view: the strongest hundred and all of their own."""
-        own = tuple(row for row in self.rows[STRONGEST:] if row.client == identity)
-        if not own:
-            return self.top
-        return Roster(self.top.project, (*own, *self.top.rows), self.top.more - len(own))
+        """Give one watcher's view: the strongest hundred and all of their own.
+
+        Everyone who has none below gets the same object, so that it can be encoded once.
+        """
+        own = tuple(_row(self._project, *self._everyone[place], self._total) for place in self._below.get(identity, ()))
+        return Roster(self._top.project, (*own, *self._top.rows), self._top.more - len(own)) if own else self._top
 
 
-def table(project: Project) -> Table:
-    """Make the table of a project's workers."""
-    total = max(1, project.last.get("vectors", 0))
-    rows = [_row(project, browser, worker, total) for browser, worker in project.workers()]
-    rows.sort(key=lambda row: (-row.power, row.client, row.worker))
-    top = Roster(project.id, tuple(rows[:STRONGEST]), max(0, len(rows) - STRONGEST))
-    return Table(tuple(rows), top)
+def _power(worker: Worker) -> float:
+    return worker.power if isinstance(worker, Trainer) else 0.0
 
 
 def _row(project: Project, browser: Browser, worker: Worker, total: int) -> WorkerRow:
