@@ -12,57 +12,26 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from data_server import tickets
 from data_server.editing import Editing
 from data_server.export import as_zip, thumbnails
 from data_server.guard import Cors, Guard
 from data_server.index import InUse
 from data_server.jobs import Jobs
-from data_server.receiving import check_size
+from data_server.receiving import check_size, disk_refusal
 from data_server.refusal import Refusal
+from data_server.requests import Changes, CutQuery, UploadQuery, sentence, ticket_for
 from data_server.serving import shard_response
 from data_server.settings import Settings
 from data_server.store import Stale, Store, Unknown, report
+from data_server.tus import Resumable
+from data_server.tus_routes import add_tus
 from data_server.uploads import Uploads, Wanted
-from mlitb.pixels import MAX_SIDE, Mode
-
-
-class CutQuery(BaseModel):
-    """What cut is wanted, as query parameters."""
-
-    model_config = ConfigDict(extra="forbid")
-    width: int = Field(ge=1, le=MAX_SIDE)
-    height: int = Field(ge=1, le=MAX_SIDE)
-    channels: int = Field(default=3)
-    mode: Mode = "crop"
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    validation: float = Field(default=0.0, ge=0, le=0.9)
-    duplicates: str = Field(default="keep", pattern="^(keep|drop)$")
-
-
-class UploadQuery(CutQuery):
-    """The same for an upload, with the data set's name."""
-
-    name: str = Field(default="", max_length=100)
-
-
-def ticket_for(action: tickets.Action) -> Any:
-    """Make the dependency that lets a request through only with a ticket for this action."""
-
-    def check(request: Request) -> None:
-        try:
-            tickets.check(request.app.state.settings.secret, request.headers.get("authorization", ""), action)
-        except tickets.BadTicket as error:
-            raise Refusal(403, str(error)) from error
-
-    return Depends(check)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -70,29 +39,26 @@ def create_app(settings: Settings) -> FastAPI:
     store = Store(settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        resumable: Resumable = app.state.resumable
+        await resumable.restore()
         yield
+        await resumable.stop()
         store.close()
 
     app = FastAPI(title="MLitB data server", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings, app.state.store, app.state.counters = settings, store, Counter()
     jobs = Jobs()
     app.state.uploads = Uploads(settings, store, jobs)
+    app.state.resumable = Resumable(store, app.state.uploads, settings.limits)
     app.add_middleware(Cors, settings=settings)
     app.add_middleware(Guard, settings=settings, counters=app.state.counters)
     _add_refusals(app)
     _add_reading(app, store)
     _add_writing(app, store)
     _add_editing(app, Editing(store, jobs, app.state.uploads))
+    add_tus(app, app.state.resumable, settings)
     return app
-
-
-class Changes(BaseModel):
-    """What is to change about a data set."""
-
-    model_config = ConfigDict(extra="forbid")
-    name: str = Field(default="", max_length=100)
-    labels: dict[str, str] = Field(default_factory=dict)  # old name -> new; two with the same new name become one
 
 
 def _add_refusals(app: FastAPI) -> None:
@@ -106,11 +72,20 @@ def _add_refusals(app: FastAPI) -> None:
         return error.status if isinstance(error, Refusal) else int(getattr(error, "status_code", 500))
 
     app.add_exception_handler(Refusal, answer(attribute, str))
+    app.add_exception_handler(OSError, _disk_answer)
     app.add_exception_handler(Stale, answer(lambda _: 409, str))
     app.add_exception_handler(Unknown, answer(lambda _: 404, lambda error: str(error.args[0])))
     app.add_exception_handler(RequestValidationError, answer(lambda _: 422, _validation_sentence))
     app.add_exception_handler(HTTPException, answer(attribute, _http_sentence))
     app.add_exception_handler(ClientDisconnect, answer(lambda _: 400, lambda _: "the upload was broken off"))
+
+
+async def _disk_answer(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    refusal = disk_refusal(error)
+    if not isinstance(refusal, Refusal):
+        raise error
+    return JSONResponse({"detail": str(refusal)}, refusal.status)
 
 
 def _http_sentence(error: Exception) -> str:
@@ -121,8 +96,7 @@ def _http_sentence(error: Exception) -> str:
 
 def _validation_sentence(error: Exception) -> str:
     assert isinstance(error, RequestValidationError)
-    told = [f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}" for one in error.errors()]
-    return "; ".join(told).replace("Value error, ", "")
+    return sentence(error.errors())
 
 
 def _add_reading(app: FastAPI, store: Store) -> None:

@@ -9,6 +9,7 @@ Redis keys: mlitb:identity (the data folder it belongs to), mlitb:datasets and m
 mlitb:uses:ID (a set of project ids).
 """
 
+import errno
 import json
 import sqlite3
 from pathlib import Path
@@ -99,11 +100,16 @@ class SqliteIndex:
             self._db.execute("INSERT INTO identity VALUES (?)", (identity,))
 
     def save(self, dataset: Document, cuts: list[Document]) -> None:
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("INSERT OR REPLACE INTO datasets VALUES (?, ?)", (dataset["id"], json.dumps(dataset)))
-            rows = [(cut["cut"], cut["dataset"], json.dumps(cut)) for cut in cuts]
-            self._db.executemany("INSERT OR REPLACE INTO cuts VALUES (?, ?, ?)", rows)
+        rows = [(cut["cut"], cut["dataset"], json.dumps(cut)) for cut in cuts]
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute("INSERT OR REPLACE INTO datasets VALUES (?, ?)", (dataset["id"], json.dumps(dataset)))
+                self._db.executemany("INSERT OR REPLACE INTO cuts VALUES (?, ?, ?)", rows)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise OSError(errno.ENOSPC, "the disk is full") from error
+            raise
 
     def datasets(self) -> list[Document]:
         return [json.loads(row[0]) for row in self._db.execute("SELECT document FROM datasets")]

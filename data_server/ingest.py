@@ -260,8 +260,10 @@ def _label_counts(vectors: Vectors, labels: list[str]) -> list[dict[str, Any]]:
 
 
 def _why(skips: reading.Skips) -> str:
+    if not skips.files:
+        return ": it holds no files"
     told = "; ".join(f"{n:,} x {reason}" for reason, n in skips.reasons.most_common(5))
-    return f": {told}" if told else ": it holds no files"
+    return f": {told} (the first is {skips.files[0]['name']!r})"
 
 
 def _end_with_standard_input() -> None:

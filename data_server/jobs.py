@@ -11,6 +11,7 @@ from typing import Any
 
 import data_server
 from data_server.ingest import Job
+from data_server.reading import ENTRY, RECORD
 from data_server.refusal import Refusal
 
 log = logging.getLogger(__name__)
@@ -61,3 +62,10 @@ def environment() -> dict[str, str]:
     """Return the environment of a process that finds this very package and starts no threads for linear algebra."""
     root = str(Path(data_server.__file__).parent.parent)
     return {**os.environ, "PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def progress(folder: Path) -> tuple[int, int]:
+    """Return how many entries a job has read, and of how many; by the sizes of its files."""
+    listed = folder / "entries.bin"
+    total = listed.stat().st_size // ENTRY.itemsize if listed.exists() else 0
+    return sum(path.stat().st_size // RECORD.itemsize for path in folder.glob("records.*")), total

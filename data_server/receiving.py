@@ -22,23 +22,24 @@ class Receiver:
 
     path: Path
     limits: Limits
-    n_bytes: int = 0
+    n_bytes: int = 0  # so far; more than none: this goes on with an upload
+    most: int | None = None  # of which more are refused
     _hash: Any = field(default_factory=hashlib.sha256)
 
     async def receive(self, stream: AsyncIterator[bytes]) -> None:
         """Write a whole stream; raises Refusal when it is no zip, too large, or the disk is full."""
-        with self.path.open("wb") as file:
+        with self.path.open("ab") as file:
             parts: list[bytes] = []
             held = 0
-            async for part in self._timely(stream):
-                parts.append(part)
-                held += len(part)
-                if held >= CHUNK_BYTES:
-                    await self._write(file, b"".join(parts))
-                    parts, held = [], 0
-            await self._write(file, b"".join(parts))
-        if not self.n_bytes:
-            raise Refusal(400, "nothing was uploaded: the body is empty")
+            try:
+                async for part in self._timely(stream):
+                    parts.append(part)
+                    held += len(part)
+                    if held >= CHUNK_BYTES:
+                        data, parts, held = b"".join(parts), [], 0
+                        await self._write(file, data)
+            finally:
+                await self._write(file, b"".join(parts))
 
     def source(self) -> dict[str, Any]:
         """Return what the data set's document says of this file."""
@@ -62,6 +63,8 @@ class Receiver:
             raise Refusal(415, "this is not a zip file: upload a zip of folders, one folder per label")
         self.n_bytes += len(data)
         check_size(self.n_bytes, self.limits)
+        if self.most is not None and self.n_bytes > self.most:
+            raise Refusal(413, f"more bytes came than the {self.most:,} that were announced")
         try:
             await uninterrupted(self._write_now, file, data)
         except OSError as error:
@@ -69,7 +72,14 @@ class Receiver:
 
     def _write_now(self, file: BinaryIO, data: bytes) -> None:
         file.write(data)
+        file.flush()
         self._hash.update(data)
+
+
+def hash_file(path: Path) -> str:
+    """Return a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_size(n_bytes: int, limits: Limits) -> None:

@@ -3,7 +3,8 @@
 Rules of this file:
 - A file is written beside, flushed to the disk and renamed; the index comes last. So what the index names exists,
   and what it does not name is swept at the next start.
-- zips/SHA256.zip are uploads, shards/SHA256.zip shards, work/ is for what is not finished; number is the last data
+- zips/SHA256.zip are what was uploaded, shards/SHA256.zip shards, work/ is for what is not finished, uploads/ for
+  what is not wholly received; number is the last data
   set's number, so that ids never repeat whatever happens to the index; identity ties an index to this folder.
 - One process owns the folder (a lock file says so); all changes happen under one lock.
 """
@@ -44,6 +45,7 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         self.root = settings.data_dir
         self.zips, self.shards, self.work = self.root / "zips", self.root / "shards", self.root / "work"
+        self.uploads = self.root / "uploads"
         self._lock = threading.RLock()
         self._owned = self._own()
         self.index: Index = RedisIndex(settings.redis) if settings.redis else SqliteIndex(self.root / "index.sqlite")
@@ -53,7 +55,7 @@ class Store:
     def _own(self) -> int:
         """Make the folders and lock them for this process."""
         try:
-            for folder in (self.zips, self.shards, self.work):
+            for folder in (self.zips, self.shards, self.work, self.uploads):
                 folder.mkdir(parents=True, exist_ok=True)
             owned = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -145,7 +147,7 @@ class Store:
             if self.known(source["sha256"]):
                 return None
             self._place_shards(work)
-            place(upload, self.zips / f"{source['sha256']}.zip")
+            self._keep_zip(upload, source["sha256"])
             number = self._next_number()
             document = {
                 "id": f"d{number}",
@@ -182,7 +184,7 @@ class Store:
             if self.dataset(document["id"])["version"] != document["version"] - 1:
                 raise Stale(f"the data set {document['id']} was changed at the same time: try again")
             if upload:
-                place(upload, self.zips / f"{document['sources'][-1]['sha256']}.zip")
+                self._keep_zip(upload, document["sources"][-1]["sha256"])
             self._place_shards(work)
             self.index.save(document, manifests)
             return document
@@ -226,6 +228,14 @@ class Store:
         """Let go of index and folder."""
         self.index.close()
         os.close(self._owned)
+
+    def _keep_zip(self, upload: Path, sha256: str) -> None:
+        """Give an upload a second name; the first goes with its folder, once the index knows the second."""
+        beside = upload.with_suffix(".linked")
+        os.link(upload, beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        place(beside, self.zips / f"{sha256}.zip")
 
     def _place_shards(self, work: Path) -> None:
         for path in (work / "shards").glob("*.zip"):

@@ -58,6 +58,8 @@ class Uploads:
             with self._store.scratch() as folder:
                 receiver = Receiver(folder / "upload.zip", self._settings.limits)
                 await receiver.receive(stream)
+                if not receiver.n_bytes:
+                    raise Refusal(400, "nothing was uploaded: the body is empty")
                 making = self.make(folder, receiver.path, receiver.source(), wanted)
                 return await unless_gone(making, gone())
         finally:
