@@ -1,0 +1,192 @@
+/* Evaluates the newest parameters on pictures that never train: the test set, else the validation set.
+ *
+ * Rules of this file:
+ * - Loss and wrong answers are the engine's own; the rest is counted from its probabilities. No model of ours twice.
+ * - Messages are let in every SLICE_MS; a new network or other pictures end an evaluation, which then tells nothing.
+ * - A report is told whole or not at all: all pictures, one snapshot.
+ */
+
+import {Tracker} from "./tracker.js";
+
+const SLICE_MS = 50;
+const MOST_TOP = 5;
+const MOST_WORST = 24; // a screen of pictures
+
+/** @typedef {import("./protocol.js").Shard} Shard */
+/** @typedef {{pixels: Uint8Array, labels: Uint16Array}} Pictures */
+/** @typedef {{hash: string, index: number, label: number, predicted: number, probability: number, pixels: Uint8Array}} Worst */
+/**
+ * @typedef {object} Report
+ * @property {number} iteration
+ * @property {number} vectors
+ * @property {number} loss mean cross-entropy
+ * @property {number} error share of wrong answers
+ * @property {string[]} labels
+ * @property {number[][]} confusion [label][predicted]
+ * @property {number[]} top share of pictures whose label is among the 1, 2, … likeliest
+ * @property {Worst[]} worst those with the least probability for their label, worst first
+ * @property {number} ms it took
+ */
+/**
+ * @typedef {object} Surroundings
+ * @property {import("./tracker.js").Surroundings["createNetwork"]} createNetwork
+ * @property {() => number} now milliseconds
+ * @property {() => Promise<void>} rest comes back once the waiting messages were handled
+ * @property {(message: import("./port.js").Message) => void} say
+ */
+
+export class Statistics {
+  /** @param {Surroundings} surroundings */
+  constructor(surroundings) {
+    this.surroundings = surroundings;
+    this.tracker = new Tracker({
+      createNetwork: surroundings.createNetwork,
+      free: () => surroundings.say({type: "free"}),
+      use: () => this.evaluate(),
+    });
+    /** @type {Shard[]} */
+    this.shards = [];
+    /** @type {Map<string, Pictures>} */
+    this.pictures = new Map();
+    this.epoch = 0; // grows when what is evaluated changes, and with every evaluation
+  }
+
+  /** @param {{version: number, layers: object[], labels: string[]}} network */
+  network(network) {
+    this.epoch += 1;
+    return this.tracker.network(network);
+  }
+
+  /** @param {{shards: Shard[]}} assign */
+  assign({shards}) {
+    this.epoch += 1;
+    this.shards = shards;
+    const wanted = new Set(shards.map(({hash}) => hash));
+    for (const hash of this.pictures.keys()) if (!wanted.has(hash)) this.pictures.delete(hash);
+  }
+
+  /** @param {{hash: string} & Pictures} shard */
+  async shard({hash, pixels, labels}) {
+    this.pictures.set(hash, {pixels, labels});
+    this.surroundings.say({type: "loaded", hash});
+    await this.evaluate();
+  }
+
+  /** Evaluate all pictures with the snapshot, and tell, unless some are missing or anything changes meanwhile. */
+  async evaluate() {
+    const complete = this.shards.length && this.shards.every(({hash}) => this.pictures.has(hash));
+    if (!complete || !this.tracker.snapshot) return;
+    const report = await this.measure(++this.epoch);
+    if (report) this.surroundings.say({type: "told", what: "report", report});
+  }
+
+  /**
+   * @param {number} epoch
+   * @returns {Promise<Report | null>} null: what is evaluated changed
+   */
+  async measure(epoch) {
+    const {now, rest} = this.surroundings;
+    const {engine, iteration, labels} = this.tracker.looking;
+    const tally = new Tally(labels.length);
+    const start = now();
+    let rested = start;
+    for (const batch of this.batches(engine.batch)) {
+      const {loss, wrong} = engine.evaluate(batch.pixels, batch.labels, batch.n);
+      tally.add(batch, loss, wrong, engine.probabilities(batch.pixels, batch.n));
+      if (now() - rested < SLICE_MS) continue;
+      await rest();
+      if (epoch !== this.epoch) return null;
+      rested = now();
+    }
+    return {iteration, labels, ...tally.figures(), ms: now() - start};
+  }
+
+  /**
+   * Yield micro-batches of all pictures, shard by shard.
+   * @param {number} size
+   * @returns {Generator<{hash: string, first: number, pixels: Uint8Array, labels: Int32Array, n: number}>}
+   */
+  *batches(size) {
+    for (const {hash, labels: places} of this.shards) {
+      const {pixels, labels} = /** @type {Pictures} */ (this.pictures.get(hash));
+      const length = pixels.length / labels.length;
+      for (let first = 0; first < labels.length; first += size) {
+        const own = Int32Array.from(labels.subarray(first, first + size), label => places[label]);
+        yield {hash, first, pixels: pixels.subarray(first * length, (first + own.length) * length), labels: own, n: own.length};
+      }
+    }
+  }
+}
+
+/** What is counted over all pictures. */
+export class Tally {
+  /** @param {number} labels how many */
+  constructor(labels) {
+    this.vectors = 0;
+    this.loss = 0;
+    this.wrong = 0;
+    this.confusion = Array.from({length: labels}, () => Array(labels).fill(0));
+    this.ranks = Array(Math.min(MOST_TOP, labels)).fill(0);
+    /** @type {Worst[]} */
+    this.worst = [];
+  }
+
+  /**
+   * @param {{hash: string, first: number, pixels: Uint8Array, labels: Int32Array, n: number}} batch
+   * @param {number} loss summed
+   * @param {number} wrong
+   * @param {Float32Array} probabilities [n][labels]
+   */
+  add(batch, loss, wrong, probabilities) {
+    const {hash, first, pixels, labels, n} = batch;
+    this.vectors += n;
+    this.loss += loss;
+    this.wrong += wrong;
+    const outputs = probabilities.length / n;
+    const length = pixels.length / n;
+    for (let i = 0; i < n; i++) {
+      const own = probabilities.subarray(i * outputs, (i + 1) * outputs);
+      const label = labels[i];
+      const predicted = own.indexOf(Math.max(...own));
+      const rank = own.reduce((above, p, other) => above + Number(p > own[label] || (p === own[label] && other < label)), 0);
+      this.confusion[label][predicted] += 1;
+      if (rank < this.ranks.length) this.ranks[rank] += 1;
+      const seen = {hash, index: first + i, label, predicted, probability: own[label]};
+      if (predicted !== label) this.keep(seen, pixels.subarray(i * length, (i + 1) * length));
+    }
+  }
+
+  /**
+   * @param {Omit<Worst, "pixels">} seen
+   * @param {Uint8Array} pixels
+   */
+  keep(seen, pixels) {
+    const full = this.worst.length === MOST_WORST;
+    if (full && seen.probability >= this.worst[MOST_WORST - 1].probability) return;
+    if (full) this.worst.pop();
+    const place = this.worst.findIndex(({probability}) => probability > seen.probability);
+    this.worst.splice(place < 0 ? this.worst.length : place, 0, {...seen, pixels: pixels.slice()});
+  }
+
+  figures() {
+    const {vectors, confusion, worst} = this;
+    let within = 0;
+    const top = this.ranks.map(n => (within += n) / vectors);
+    return {vectors, loss: this.loss / vectors, error: this.wrong / vectors, confusion, top, worst};
+  }
+}
+
+/**
+ * Precision, recall and F1 of each label, 0 where there is nothing to divide by (as scikit-learn has it).
+ * @param {number[][]} confusion [label][predicted]
+ * @returns {{precision: number, recall: number, f1: number, support: number}[]}
+ */
+export function perLabel(confusion) {
+  return confusion.map((row, label) => {
+    const right = row[label];
+    const support = row.reduce((sum, n) => sum + n, 0);
+    const claimed = confusion.reduce((sum, other) => sum + other[label], 0);
+    const [precision, recall] = [claimed ? right / claimed : 0, support ? right / support : 0];
+    return {precision, recall, f1: right ? (2 * precision * recall) / (precision + recall) : 0, support};
+  });
+}
