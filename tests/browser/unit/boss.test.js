@@ -259,6 +259,57 @@ describe("boss: an iteration", () => {
   });
 });
 
+describe("boss: workers that only look", () => {
+  async function looking() {
+    const made = await working(1);
+    made.say({type: "add", project: "p", role: "statistics"});
+    await settled();
+    made.line().say("Assign", {project: "p", worker: 2, assignment: 0, shards: []});
+    made.show = iteration => made.line().say("Parameters", {project: "p", iteration, version: 1}, Float32Array.of(iteration));
+    made.seen = async () => {
+      await settled();
+      return made.workers[1].of("parameters").map(({iteration}) => iteration);
+    };
+    return made;
+  }
+
+  it("shows one snapshot at a time, and then the newest", async () => {
+    const {show, seen, workers, line, rows} = await looking();
+    expect(line().of("Join")[1]).to.include({role: "statistics", worker: 2});
+    for (const iteration of [1, 2, 3]) show(iteration);
+    expect(await seen()).to.deep.equal([1]);
+    expect(rows()[1]).to.include({state: "working", iteration: 1});
+    const before = line().of("Ready").length;
+    workers[1].say({type: "free"});
+    expect(await seen()).to.deep.equal([1, 3]);
+    expect(line().of("Ready").length).to.equal(before);
+    workers[1].say({type: "free"});
+    expect(line().of("Ready").at(-1)).to.deep.include({worker: 2, assignment: 0, shards: []});
+    expect(await seen()).to.deep.equal([1, 3]);
+    expect(rows()[1].state).to.equal("ready");
+  });
+
+  it("passes questions on and answers back, with whose they are", async () => {
+    const {say, workers, last} = await looking();
+    say({type: "ask", worker: 2, what: "classify", id: 5, pixels: Uint8Array.of(1)});
+    await settled();
+    expect(workers[1].of("classify")[0].id).to.equal(5);
+    workers[1].say({type: "told", what: "classify", id: 5, labels: ["a"], probabilities: [1]});
+    expect(last("told")).to.deep.equal({type: "told", what: "classify", id: 5, labels: ["a"], probabilities: [1], worker: 2, project: "p"});
+    workers[1].say({type: "failed", reason: "no memory"});
+    say({type: "remove", worker: 2});
+    say({type: "ask", worker: 2, what: "classify", id: 6});
+    expect(last("refused").reason).to.match(/no worker 2/);
+  });
+
+  it("gives no orders to them, and does not await them", async () => {
+    const {begin, result, answers} = await looking();
+    begin(1, order(1));
+    result(1, 1);
+    expect(answers()[0].results.length).to.equal(1);
+  });
+});
+
 describe("boss: what goes wrong", () => {
   it("comes back as the same client, and joins its workers anew without losing what they hold", async () => {
     const {lines, clock, workers, say} = await working(2);

@@ -147,6 +147,30 @@ describe("all together", () => {
     expect(master.of("Answer")[0].vector).to.deep.equal(expected(grown, parameters, shards, pieces[0], order(1), 9));
   });
 
+  it("evaluates and classifies beside the training, with no trainer needed", async () => {
+    const shard = makeShard({count: 20, seed: 8});
+    await put(shard);
+    const master = open();
+    const network = createNetwork(module, LAYERS, 2, 16);
+    const told = what => master.shown.filter(message => message.type === "told" && message.what === what);
+    master.page({type: "add", project: "p", role: "statistics"});
+    master.page({type: "add", project: "p", role: "classify"});
+    await until(() => master.of("Join").length === 2);
+    master.say("Network", NETWORK);
+    master.say("Assign", {project: "p", worker: 1, assignment: 0, shards: [assigned(shard)]});
+    master.say("Assign", {project: "p", worker: 2, assignment: 0, shards: []});
+    master.say("Parameters", {project: "p", iteration: 5, version: 1}, network.initial(3));
+    await until(() => told("report").length && told("snapshot").length);
+    expect(told("report")[0].report).to.include({iteration: 5, vectors: 20});
+    expect(told("report")[0]).to.include({worker: 1, project: "p"});
+    const pixels = unpack(shard.bytes).pixels.slice(0, 64);
+    network.setParameters(network.initial(3));
+    const expectedOnes = network.probabilities(pixels, 1);
+    master.page({type: "ask", worker: 2, what: "classify", id: 9, pixels, n: 1});
+    await until(() => told("classify").length);
+    expect(told("classify")[0]).to.deep.include({worker: 2, id: 9, iteration: 5, labels: ["a", "b"], probabilities: expectedOnes});
+  });
+
   it("names what the engine refuses, and stops trying after three restarts", async () => {
     const master = open();
     master.page({type: "add", project: "p", role: "trainer"});
