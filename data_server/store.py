@@ -73,11 +73,11 @@ class Store:
         mine, theirs = path.read_text() if path.exists() else "", self.index.owner()
         if mine == theirs and mine:
             return
-        if (mine and theirs) or any(self.zips.iterdir()) or self.index.datasets():
+        if theirs or any(self.zips.iterdir()):
             raise IndexUnavailable(f"the index does not belong to the data folder {self.root}, or it was lost")
-        identity = mine or theirs or secrets.token_hex(16)
-        self.index.claim(identity)
+        identity = mine or secrets.token_hex(16)
         write_durably(path, identity.encode())
+        self.index.claim(identity)
 
     def _sweep(self) -> None:
         """Remove what no index entry names: what a crash left."""
