@@ -11,7 +11,7 @@ MODULES = {
     "chai.js": 'export {expect, assert} from "chai";',
     "make.js": 'export {zipSync} from "fflate"; export {encode as encodePng} from "fast-png";',
 }
-COPIES = {"mocha.js": "mocha/mocha.js"}
+COPIES = {"mocha.js": "mocha/mocha.js", "axe.js": "axe-core/axe.min.js"}
 
 
 def build_test_vendor() -> Path:
