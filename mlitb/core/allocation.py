@@ -67,6 +67,7 @@ class Holder:
     vectors: int = 0  # its strides
     whole_vectors: int = 0  # the shards it holds, whole
     bytes: int = 0
+    place: int = -1  # in the pool's ring
 
     def room(self, stock: Stock) -> bool:
         """Tell whether a shard fits; the first always does."""
@@ -95,9 +96,12 @@ class Pool:
         self.shards: dict[str, Stock] = {}
         self.holders: dict[Key, Holder] = {}
         self.unowned: dict[str, Stock] = {}
+        self.hungry: dict[Key, Holder] = {}  # hold nothing
         self.changed: dict[Key, Holder] = {}
         self.vectors = 0
         self.weight = 0.0  # of all holders
+        self._ring: list[Holder] = []  # all holders, to sample from
+        self._shares = 0  # of all shards together
         self._turn = 0
         self._settled = 0
 
@@ -112,7 +116,9 @@ class Pool:
     def enter(self, holder: Holder) -> None:
         """Let a trainer in and give it shards."""
         assert holder.key not in self.holders, f"{holder.key} holds already"
-        self.holders[holder.key] = holder
+        self.holders[holder.key] = self.hungry[holder.key] = holder
+        holder.place = len(self._ring)
+        self._ring.append(holder)
         self.weight += holder.weight
         self.changed[holder.key] = holder
         self.feed(holder)
@@ -124,6 +130,10 @@ class Pool:
         for stock in list(holder.shards.values()):
             self._take(holder, stock)
         self.changed.pop(key, None)
+        del self.hungry[key]
+        last = self._ring.pop()
+        if last is not holder:
+            self._ring[holder.place], last.place = last, holder.place
 
     def reweigh(self) -> None:
         """Add up the weights anew, after they were changed to what trainers have shown."""
@@ -148,19 +158,22 @@ class Pool:
         for stock in self._wanted(holder):
             if holder.room(stock):
                 self._give(holder, stock)
-        donors = sorted(self._sample(holder), key=Holder.load, reverse=True)
+        donors = self._sample(holder) if self._shares < self.vectors else []
         share = self._fair(holder)
-        while donors and holder.vectors < share and self._cut(donors[0], holder):
-            donors.sort(key=Holder.load, reverse=True)  # nearly sorted: one sank
+        donors.sort(key=Holder.load)
+        while donors and holder.vectors < share:
+            if self._cut(donors[-1], holder):
+                donors.sort(key=Holder.load)  # nearly sorted: one sank
+            else:
+                donors.pop()
 
     def settle(self) -> None:
-        """Leave no shard unowned while there is room and no trainer empty while there is data; even out; rotate."""
+        """Leave no shard unowned while there is room and no trainer empty while there is data."""
         if self.unowned:
             self._spread()
-        for holder in self.holders.values():
-            if not holder.shards and self.shards:
+        for holder in list(self.hungry.values()):
+            if self._shares < self.vectors:
                 self.feed(holder)
-        self._even_out()
 
     def rotate(self, ready: Iterable[Holder]) -> None:
         """Exchange a part of what these trainers (who have been round) hold for unowned, less trained shards."""
@@ -191,10 +204,10 @@ class Pool:
 
     def _sample(self, holder: Holder) -> list[Holder]:
         """Look at a bounded number of the others, going round so that all get their turn."""
-        everyone = list(self.holders.values())
-        start = self._turn % len(everyone)
+        start = self._turn % len(self._ring)
         self._turn += SAMPLE
-        window = everyone if len(everyone) <= SAMPLE else (everyone + everyone)[start : start + SAMPLE]
+        window = self._ring[start : start + SAMPLE]
+        window += self._ring[: min(start, SAMPLE - len(window))]
         return [h for h in window if h is not holder and h.shards]
 
     def _cut(self, donor: Holder, taker: Holder) -> bool:
@@ -237,7 +250,7 @@ class Pool:
             for entry in full:
                 heappush(heap, entry)
 
-    def _even_out(self) -> None:
+    def even_out(self) -> None:
         """Move a bounded number of shards from those who hold most per unit of weight to those who hold least."""
         self._settled += 1
         if self.unowned or self._settled % (1 + len(self.holders) // SAMPLE):
@@ -255,6 +268,8 @@ class Pool:
         self._uncount(stock)
         stock.holders.append(holder)
         holder.shards[stock.hash] = stock
+        self._shares += 1
+        self.hungry.pop(holder.key, None)
         holder.whole_vectors += stock.count
         holder.bytes += stock.bytes
         self.unowned.pop(stock.hash, None)
@@ -264,6 +279,9 @@ class Pool:
         self._uncount(stock)
         stock.holders.remove(holder)
         del holder.shards[stock.hash]
+        self._shares -= 1
+        if not holder.shards:
+            self.hungry[holder.key] = holder
         holder.whole_vectors -= stock.count
         holder.bytes -= stock.bytes
         self.changed[holder.key] = holder

@@ -35,14 +35,13 @@ class Expected:
     size: int  # parameters
     earlier_sizes: frozenset[int]  # before a growth
     flops: int  # per vector
-    elapsed_s: float  # since the orders went out
 
 
 ACCEPTED = Verdict()
 
 
-def judge(answer: Answer, browser: Browser, values: int, finite: bool, expected: Expected) -> Verdict:
-    """Decide on one answer of one browser."""
+def judge(answer: Answer, browser: Browser, values: int, finite: bool, expected: Expected, elapsed_s: float) -> Verdict:
+    """Decide on one answer of one browser, `elapsed_s` after its orders went out."""
     if answer.iteration > expected.iteration:
         return Verdict(
             "future iteration", 422, f"iteration {answer.iteration} has not begun: this is {expected.iteration}"
@@ -54,10 +53,14 @@ def judge(answer: Answer, browser: Browser, values: int, finite: bool, expected:
         return Verdict("second answer", 409, f"iteration {answer.iteration} was answered already")
     if not browser.orders:
         return Verdict("no order", 409, f"nothing was ordered from this browser in iteration {answer.iteration}")
-    return _judge_results(answer, browser, expected) or _judge_vector(answer, values, finite, expected) or ACCEPTED
+    return (
+        _judge_results(answer, browser, expected, elapsed_s)
+        or _judge_vector(answer, values, finite, expected)
+        or ACCEPTED
+    )
 
 
-def _judge_results(answer: Answer, browser: Browser, expected: Expected) -> Verdict | None:
+def _judge_results(answer: Answer, browser: Browser, expected: Expected, elapsed_s: float) -> Verdict | None:
     seen: set[int] = set()
     for result in answer.results:
         if result.worker in seen:
@@ -68,12 +71,12 @@ def _judge_results(answer: Answer, browser: Browser, expected: Expected) -> Verd
             return Verdict(
                 "no order", 422, f"worker {result.worker} of this browser was ordered nothing in {answer.project}"
             )
-        if verdict := _judge_result(result, trainer, expected):
+        if verdict := _judge_result(result, trainer, expected.flops, elapsed_s):
             return verdict
     return None
 
 
-def _judge_result(result: Result, trainer: Trainer, expected: Expected) -> Verdict | None:
+def _judge_result(result: Result, trainer: Trainer, flops: int, elapsed_s: float) -> Verdict | None:
     who = f"worker {result.worker}"
     assert trainer.order is not None, f"{who} is in the orders without one"
     if not 0 <= result.count <= trainer.order.limit:
@@ -84,10 +87,8 @@ def _judge_result(result: Result, trainer: Trainer, expected: Expected) -> Verdi
         return Verdict("wrong figures", 422, f"{who} has {result.wrong} wrong of {result.count}")
     if not (isfinite(result.loss) and isfinite(result.ms) and result.ms >= 0):
         return Verdict("wrong figures", 422, f"{who} has loss {result.loss} in {result.ms} ms")
-    if result.count * expected.flops > MAX_FLOPS * max(expected.elapsed_s, 1e-3):
-        return Verdict(
-            "too fast", 422, f"{who} claims {result.count} vectors in {expected.elapsed_s:.3f} s: beyond 10¹² FLOP/s"
-        )
+    if result.count * flops > MAX_FLOPS * max(elapsed_s, 1e-3):
+        return Verdict("too fast", 422, f"{who} claims {result.count} vectors in {elapsed_s:.3f} s: beyond 10¹² FLOP/s")
     return None
 
 

@@ -34,7 +34,7 @@ class Link:
 
     def sample(self, elapsed_ms: float, computed_ms: float) -> None:
         """Learn from one answer, in time or late."""
-        overhead = max(0.0, elapsed_ms - min(max(computed_ms, 0.0), elapsed_ms))
+        overhead = max(0.0, elapsed_ms - computed_ms)
         if self.overhead_ms < 0:
             self.overhead_ms, self.spread_ms = overhead, overhead / 4
             return
@@ -55,8 +55,10 @@ class Link:
 
     def budget_ms(self, period_ms: float) -> float:
         """Give how long this browser's trainers may compute in a period: halved at each miss, never below the floor."""
-        free = (period_ms - self.reserve_ms(period_ms)) * 0.5 ** min(self.halvings, MAX_HALVINGS)
-        return float(min(max(free, floor_ms(period_ms)), period_ms))
+        free = period_ms - self.reserve_ms(period_ms)
+        if self.halvings:
+            free *= 2.0 ** -min(self.halvings, MAX_HALVINGS)
+        return min(max(free, floor_ms(period_ms)), period_ms)
 
     def fits(self, period_ms: float, grace_ms: float) -> bool:
         """Tell whether an answer can be expected by the end of the grace at all."""

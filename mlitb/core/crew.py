@@ -153,6 +153,7 @@ class Crew:
         if self.pool.unowned:
             self.pool.rotate(self._round_done())
         self.pool.settle()
+        self.pool.even_out()
 
     def _round_done(self) -> Iterator[Holder]:
         for browser in self.browsers.values():

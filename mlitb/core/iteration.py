@@ -37,16 +37,24 @@ class Iteration:
     potential: float = 0.0  # vectors that the ordered trainers could have computed in T
     work: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
     lists: dict[str, Any] = field(default_factory=dict)
+    end: float = 0.0  # t + T
+    last_end: float = 0.0  # t + T + grace
+
+    def __post_init__(self) -> None:
+        self.end = self.opened_at + self.settings.period
+        self.last_end = self.end + self.settings.grace_s
 
     def deadline(self) -> float:
         """Tell when it closes if nothing more happens."""
-        end = self.opened_at + self.settings.period
-        return end + self.settings.grace_s if self.awaiting else end
+        return self.last_end if self.awaiting else self.end
 
     def is_due(self, now: float) -> bool:
         """Tell whether it is to close now."""
-        saturated = self.settings.close_when_saturated and not self.unfinished and self.vectors > 0
-        return now >= self.deadline() or not self.present or (saturated and not self.awaiting)
+        if not self.present:
+            return True
+        if self.awaiting:
+            return now >= self.last_end
+        return now >= self.end or (self.settings.close_when_saturated and not self.unfinished and self.vectors > 0)
 
     def order(self, project: str, browser: Browser, project_seed: int, flops: int) -> Orders | None:
         """Make a browser's orders of this iteration, or None when it has nothing to compute."""

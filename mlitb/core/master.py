@@ -189,7 +189,7 @@ class Master:
         """Take a client's workers out of all projects and stop showing it anything."""
         for name in set(client.workers.values()):
             if name in self._projects:
-                self._change(name, lambda project: project.drop(client.number, self._now))
+                self._change(name, lambda project: project.drop(client.number))
         client.workers.clear()
         self._clients.watch(client, "")
 
@@ -241,7 +241,7 @@ class Master:
         browser = project.crew.browsers.get(client.number)
         if browser is None:
             browser = Browser(client.number, identity.number, identity.device, identity.cached, identity.link)
-        self._change(join.project, lambda p: p.join(browser, join, self._now))
+        self._change(join.project, lambda p: p.join(browser, join))
         client.workers[join.worker] = join.project
 
     def _of_worker(self, client: Client, worker: int) -> tuple[str, Browser]:
@@ -257,7 +257,7 @@ class Master:
     def _leave(self, client: Client, leave: Leave, _event: Received) -> None:
         name, browser = self._of_worker(client, leave.worker)
         del client.workers[leave.worker]
-        self._change(name, lambda project: project.leave(browser, leave.worker, self._now))
+        self._change(name, lambda project: project.leave(browser, leave.worker))
 
     def _ready(self, client: Client, ready: Ready, _event: Received) -> None:
         name, browser = self._of_worker(client, ready.worker)
@@ -265,7 +265,7 @@ class Master:
 
     def _failed(self, client: Client, failed: Failed, _event: Received) -> None:
         name, browser = self._of_worker(client, failed.worker)
-        self._change(name, lambda project: project.failed(browser, failed, self._now))
+        self._change(name, lambda project: project.failed(browser, failed))
 
     def _answer(self, client: Client, answer: Answer, event: Received) -> None:
         project = self._known(answer.project)

@@ -79,6 +79,7 @@ class Project:
         self._admitted = created.labels  # labels including those that the parameters do not know yet
         self._attached: list[Cut] = []
         self._sizes: set[int] = set()  # of earlier layouts
+        self._judged_by = Expected(-1, False, 0, frozenset(), 0)
         self._settings: Settings | None = None  # wished for the next close
         self._initialise = False  # wished: back to the seed
         self.stepping = ""  # what is under way: "step" or "initialise"
@@ -99,47 +100,48 @@ class Project:
 
     def due(self, now: float) -> None:
         """Close the iteration if it is time."""
-        if self.open and self.open.is_due(now):
+        if self.open is not None and self.open.is_due(now):
             self._close(now)
 
     # -------------------------------------------------------------------------------------------- the crew
-    def join(self, browser: Browser, join: Join, now: float) -> None:
+    def join(self, browser: Browser, join: Join) -> None:
         """Let a worker in; raises Refusal."""
         worker = self.crew.join(browser, join)
         if isinstance(worker, Trainer):
-            self._tell(now)
+            self._tell()
         else:
             self.out += self.crew.greet(browser, worker)
             self._show([browser])
 
-    def leave(self, browser: Browser, number: int, now: float) -> None:
+    def leave(self, browser: Browser, number: int) -> None:
         """Let a worker go."""
         gone = len(browser.workers) == 1
         self.crew.leave(browser, number)
         if gone:
             self._gone(browser)
-        self._tell(now)
+        self._tell()
 
-    def drop(self, client: int, now: float) -> None:
+    def drop(self, client: int) -> None:
         """Let a browser go with all its workers."""
         browser = self.crew.browsers.get(client)
         if browser:
             self.crew.drop(client)
             self._gone(browser)
-            self._tell(now)
+            self._tell()
 
     def tune(self, browser: Browser, tune: Tune, now: float) -> None:
         """Change what a worker gives; raises Refusal."""
         self.crew.tune(browser, tune, now)
-        self._tell(now)
+        self._tell()
+        self._try_open(now)
 
-    def failed(self, browser: Browser, failed: Failed, now: float) -> None:
+    def failed(self, browser: Browser, failed: Failed) -> None:
         """Note that a worker stopped with an error."""
         self.crew.failed(browser, failed)
         self.out.append(
             Log("warning", f"worker {failed.worker} of {browser.device} failed: {failed.reason[:300]}", self.id)
         )
-        self._tell(now)
+        self._tell()
 
     def ready(self, browser: Browser, ready: Ready, now: float) -> None:
         """Count on what a worker has unpacked; raises Refusal."""
@@ -148,14 +150,13 @@ class Project:
         else:
             self._show([browser])
 
-    def _tell(self, now: float) -> None:
-        """After a change of the crew: hand out what lies free, tell those who do not compute, begin if possible."""
+    def _tell(self) -> None:
+        """After a change of the crew: hand out what lies free, tell those who do not compute."""
         if self.stepping == "initialise":
             return  # shards of labels that the network does not have yet: `_between` tells
         if not self.open:
             self.crew.pool.settle()
         self.out += self.crew.tell(everyone=self.open is None)
-        self._try_open(now)
 
     def _gone(self, browser: Browser) -> None:
         if self.open and browser.orders:
@@ -165,7 +166,7 @@ class Project:
     # -------------------------------------------------------------------------------------------- answers
     def answer(self, browser: Browser, answer: Answer, values: int, finite: bool, now: float) -> None:
         """Take an answer, or refuse it, which changes nothing."""
-        verdict = judge(answer, browser, values, finite, self._expected(browser, now))
+        verdict = judge(answer, browser, values, finite, self._expected(), now - browser.sent_at)
         if verdict.reason:
             self._refuse(browser, answer, verdict, now)
             return
@@ -180,11 +181,13 @@ class Project:
             self.out.append(Add(self.id, browser.client, self.iteration))
         self.open.accept(browser, answer)
 
-    def _expected(self, browser: Browser, now: float) -> Expected:
-        size, flops = self.network.size, self.network.flops
-        return Expected(
-            self.iteration, self.open is not None, size, frozenset(self._sizes), flops, now - browser.sent_at
-        )
+    def _expected(self) -> Expected:
+        """Make what answers are judged by; the same object as long as the iteration is open."""
+        is_open = self.open is not None
+        if (self._judged_by.iteration, self._judged_by.is_open) != (self.iteration, is_open):
+            size, flops = self.network.size, self.network.flops
+            self._judged_by = Expected(self.iteration, is_open, size, frozenset(self._sizes), flops)
+        return self._judged_by
 
     def _refuse(self, browser: Browser, answer: Answer, verdict: Verdict, now: float) -> None:
         self.refusals[verdict.reason] += 1
@@ -194,7 +197,7 @@ class Project:
             browser.link.sample(1000 * (now - browser.late_sent_at), computed)
             browser.late_iteration = -1
             self.crew.alive(browser)
-            self._tell(now)
+            self._tell()
         self.out.append(Send(browser.client, Refused(verdict.status, verdict.sentence, "Answer")))
 
     # -------------------------------------------------------------------------------------------- the close
