@@ -75,7 +75,7 @@ def build_engine(root: Path) -> None:
     out, stamp = root / "static/engine.wasm", root / "static/vendor/engine.stamp"
     sources = [*(root / "engine").rglob("*.cpp"), *(root / "engine").rglob("*.h")]
     units = sorted(path.relative_to(root) for path in sources if path.suffix == ".cpp")
-    key = digest(root, sources, *ENGINE_FLAGS, *ENGINE_LINK_FLAGS, ENGINE_FAST, ENGINE_SMALL)
+    key = digest(root, sources, *ENGINE_FLAGS, *ENGINE_LINK_FLAGS, *map(engine_level, units))
     if out.exists() and stamp.exists() and stamp.read_text() == key:
         return
     out.parent.mkdir(parents=True, exist_ok=True)

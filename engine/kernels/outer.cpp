@@ -2,31 +2,19 @@
 #include "tile.h"
 
 namespace {
-// One step: sum[m][n] += a[m] · d[n]
-template <int MR, int NV> INLINE void step(v4 (&sum)[MR][NV], const float *const (&a)[MR], const float *d) {
-  v4 b[NV];
-  EACH(n, NV) b[n] = load(d + n * LANES);
-  EACH(m, MR) {
-    v4 s = splat(*a[m]);
-    EACH(n, NV) {
-      sum[m][n] += s * b[n];
-      PIN(sum[m][n]);
-    }
-  }
-}
-
 // Sums start at zero for each block and are added at its end: over thousands of vectors the sum stays exact to 1e-5
 template <int MR, int NV> INLINE void tile(const Outer &o, i32 row, i32 y, i32 y_end, i32 column, i32 columns) {
   v4 sum[MR][NV];
   clear(sum);
   const float *a[MR], *d = o.d + y * o.d_row + column;
   EACH(m, MR) a[m] = o.a + y * o.a_row + (row + m) / o.patch.length * o.patch.stride + (row + m) % o.patch.length;
-  const i32 a_back = o.a_row - o.width * o.a_step, d_back = o.d_row - o.width * o.d_step;
+  const i32 width = o.width, a_step = o.a_step, d_step = o.d_step;
+  const i32 a_back = o.a_row - width * a_step, d_back = o.d_row - width * d_step;
   for (; y < y_end; y++) {
-    for (i32 x = o.width; x > 0; x--) {
-      step(sum, a, d);
-      EACH(m, MR) a[m] += o.a_step;
-      d += o.d_step;
+    for (i32 x = width; x > 0; x--) {
+      steps<1>(sum, a, d);
+      EACH(m, MR) a[m] += a_step;
+      d += d_step;
     }
     EACH(m, MR) a[m] += a_back;
     d += d_back;

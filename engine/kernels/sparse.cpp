@@ -7,15 +7,17 @@ namespace {
 template <int R, int NV> void tile(const Combination &c, const float *from, float *to) {
   v4 sum[R][NV];
   clear(sum);
-  for (i32 i = 0; i < c.count; i++) {
-    const float *p = from + c.at[i];
-    const v4 s = splat(c.factor[i]);
+  const i32 count = c.count, from_row = c.from_row, *places = c.at;
+  const float *factors = c.factor;
+  for (i32 i = 0; i < count; i++) {
+    const float *p = from + places[i];
+    const v4 s = splat(factors[i]);
     EACH(r, R) {
       EACH(n, NV) {
         sum[r][n] += s * load(p + n * LANES);
         PIN(sum[r][n]);
       }
-      p += c.from_row;
+      p += from_row;
     }
   }
   EACH(r, R) EACH(n, NV) {

@@ -3,21 +3,22 @@
 // Why the loops look so. V8 keeps wasm's order of instructions and has 15 usable vector registers. Every step of depth
 // is NV loads, MR splats and MR · NV multiply-adds. Left alone, clang unrolls, regroups the steps accumulator by
 // accumulator and hoists all loads; V8 then spills. An empty asm that "changes" the accumulator after each multiply-add
-// pins the order (1.2–1.5 × overall, up to 3 × in single loops). Loops over accumulators must be unrolled fully, or the
-// accumulators become an array in memory.
+// pins the order (1.2–1.5 × overall, up to 3 × in single loops). It also makes clang forget what it has read from memory:
+// what the inner loops need is copied to locals first. Loops over accumulators must be unrolled fully, or the accumulators
+// become an array in memory.
 #pragma once
 #include "kernels.h"
 
 #define PIN(x) asm volatile("" : "+r"(x)::"memory")
 #define EACH(i, n) UNROLL for (int i = 0; i < n; i++)
 
-// The largest tile with NV vectors: sums, one vector of the matrix for each of NV and one splat in 15 registers
-constexpr int most_rows(int vectors) { return vectors >= 4 ? 2 : vectors == 3 ? 4 : vectors == 2 ? 5 : 6; }
+// The largest tile with NV vectors: 15 registers must hold its sums, a row of splats or of vectors, one of the other and
+// a product
+constexpr int most_rows(int vectors) { return vectors >= 4 ? 2 : vectors == 3 ? 3 : vectors == 2 ? 4 : 4; }
 
-// How many of `left` rows the next tile takes, so that all tiles are nearly of one size: 11 is 4 + 4 + 3, not 5 + 5 + 1
+// How many of `left` rows the next tile takes: no tile is much smaller than the others (11 is 5 + 3 + 3, not 5 + 5 + 1)
 INLINE i32 even_part(i32 left, i32 largest) {
-  const i32 tiles = (left + largest - 1) / largest;
-  return (left + tiles - 1) / tiles;
+  return left <= largest ? left : left >= 2 * largest ? largest : (left + 1) / 2;
 }
 
 // Call f<n>() for a number n of 1 … N that is known only when running
@@ -34,31 +35,45 @@ template <int MR, int NV> INLINE void clear(v4 (&sum)[MR][NV]) {
 // U steps of depth: sum[m][n] += a[m][u] · panel[u][n]
 template <int U, int MR, int NV> INLINE void steps(v4 (&sum)[MR][NV], const float *const (&a)[MR], const float *panel) {
   EACH(u, U) {
-    v4 b[NV];
-    EACH(n, NV) b[n] = load(panel + (u * NV + n) * LANES);
-    EACH(m, MR) {
-      v4 s = splat(a[m][u]);
+    const float *row = panel + u * NV * LANES;
+    if constexpr (NV > MR) {
+      v4 s[MR];
+      EACH(m, MR) s[m] = splat(a[m][u]);
       EACH(n, NV) {
-        sum[m][n] += s * b[n];
-        PIN(sum[m][n]);
+        const v4 b = load(row + n * LANES);
+        EACH(m, MR) {
+          sum[m][n] += s[m] * b;
+          PIN(sum[m][n]);
+        }
+      }
+    } else {
+      v4 b[NV];
+      EACH(n, NV) b[n] = load(row + n * LANES);
+      EACH(m, MR) {
+        const v4 s = splat(a[m][u]);
+        EACH(n, NV) {
+          sum[m][n] += s * b[n];
+          PIN(sum[m][n]);
+        }
       }
     }
   }
 }
 
-// The whole depth of a patch
-template <int MR, int NV>
+// The whole depth of a patch. FIVE: with a way of its own for runs of 5, the first layer of many networks (5×5 on one
+// channel)
+template <bool FIVE, int MR, int NV>
 INLINE void walk(v4 (&sum)[MR][NV], const float *(&a)[MR], const float *panel, const Patch &patch) {
-  if (patch.length == 5) { // the first layer of many networks: 5×5 on one channel
-    for (i32 s = patch.segments; s > 0; s--, panel += 5 * NV * LANES) {
+  const i32 segments = patch.segments, length = patch.length, stride = patch.stride, back = stride - length;
+  if (FIVE && length == 5) {
+    for (i32 s = segments; s > 0; s--, panel += 5 * NV * LANES) {
       steps<5>(sum, a, panel);
-      EACH(m, MR) a[m] += patch.stride;
+      EACH(m, MR) a[m] += stride;
     }
     return;
   }
-  const i32 back = patch.stride - patch.length;
-  for (i32 s = patch.segments; s > 0; s--) {
-    i32 j = patch.length;
+  for (i32 s = segments; s > 0; s--) {
+    i32 j = length;
     for (; j >= 4; j -= 4, panel += 4 * NV * LANES) {
       steps<4>(sum, a, panel);
       EACH(m, MR) a[m] += 4;
