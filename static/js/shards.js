@@ -141,7 +141,8 @@ export class Shards {
     const bytes = new Uint8Array(await this.download(want));
     if (digest(bytes) !== want.hash)
       throw new Error(`shard ${want.hash.slice(0, 8)}… came with other bytes than its name says`);
-    await cache.put(want.hash, /** @type {ArrayBuffer} */ (bytes.buffer)).catch(error => this.cacheTrouble(error));
+    // Nobody waits for the disk: the trainer may begin before the shard is kept.
+    cache.put(want.hash, /** @type {ArrayBuffer} */ (bytes.buffer)).catch(error => this.cacheTrouble(error));
     return {bytes, downloaded: bytes.byteLength};
   }
 

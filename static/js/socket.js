@@ -9,6 +9,9 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
+const REASONS = /** @type {{[code: number]: string}} */ ({
+  1001: "the server is stopping", 1011: "the server has a problem", 1012: "the server restarts", 1013: "the server is busy",
+});
 const BACKLOG_BYTES = 64 * 1024 * 1024; // more than the answer of the largest network
 
 /** @typedef {"connecting" | "open" | "lost" | "reload" | "closed"} State */
@@ -51,7 +54,7 @@ export class Socket {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.listener.onOpen();
     socket.onmessage = ({data}) => this.receive(socket, data);
-    socket.onclose = ({code, reason}) => this.closed(socket, reason || (code === 1006 ? "" : `code ${code}`));
+    socket.onclose = ({code, reason}) => this.closed(socket, reason || REASONS[code] || "");
   }
 
   /**
