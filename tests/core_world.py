@@ -367,7 +367,7 @@ class World:
         assert (self.vectors[project.id].under_way is not None) == (project.phase is Phase.REDUCING)
         for browser in project.crew.browsers.values():
             assert browser.workers
-            for trainer in browser.trainers():
+            for trainer in browser.trainers:
                 held = trainer.holder
                 assert held is None or project.crew.pool.holders.get(held.key) is held
                 idle = trainer.paused and self.now - trainer.paused_since > PAUSE_KEEPS_S

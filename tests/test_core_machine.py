@@ -34,7 +34,7 @@ def fingerprint(project: Project) -> Any:
             [(key, list(holder.shards), holder.vectors) for key, holder in pool.holders.items()],
             [(b.client, b.answered, b.silent, b.misses, sorted(b.orders)) for b in browsers],
             [(w.number, w.paused, w.failure, w.intensity) for b in browsers for w in b.workers.values()],
-            [(t.cursor, t.power, t.seed, t.order) for b in browsers for t in b.trainers()],
+            [(t.cursor, t.power, t.seed, t.order) for b in browsers for t in b.trainers],
         )
     )  # fmt: skip
 

@@ -49,19 +49,25 @@ class Crew:
         self.browsers[browser.client] = browser
         kind = Trainer if join.role == "trainer" else Worker
         worker = kind(join.worker, join.role, join.intensity, join.capacity_vectors, join.capacity_bytes)
+        self._forget(browser, join.worker)
         browser.workers[join.worker] = worker
         if isinstance(worker, Trainer):
+            browser.trainers.append(worker)
             self._enter(browser, worker)
         return worker
 
     def leave(self, browser: Browser, number: int) -> None:
         """Let a worker go; its shards go back at once."""
-        worker = browser.workers.pop(number)
+        self._forget(browser, number)
+        if not browser.workers:
+            del self.browsers[browser.client]
+
+    def _forget(self, browser: Browser, number: int) -> None:
+        worker = browser.workers.pop(number, None)
         if isinstance(worker, Trainer):
             self._part(browser, worker)
             self._stale.pop((browser.client, number), None)
-        if not browser.workers:
-            del self.browsers[browser.client]
+            browser.trainers.remove(worker)
 
     def drop(self, client: int) -> None:
         """Let a whole browser go."""
@@ -97,7 +103,7 @@ class Crew:
         browser.misses += 1
         browser.link.halvings += 1
         if browser.misses >= MISSES_TO_LOSE:
-            for trainer in browser.trainers():
+            for trainer in browser.trainers:
                 self._part(browser, trainer)
 
     def alive(self, browser: Browser) -> None:
@@ -106,7 +112,7 @@ class Crew:
             return
         browser.silent = False
         browser.misses = 0
-        for trainer in browser.trainers():
+        for trainer in browser.trainers:
             if not trainer.holder and not trainer.paused and not trainer.failure:
                 self._enter(browser, trainer)
 
@@ -144,7 +150,7 @@ class Crew:
     def settle(self, now: float) -> None:
         """Put the allocation in order between two iterations."""
         for browser in self.browsers.values():
-            for trainer in browser.trainers():
+            for trainer in browser.trainers:
                 if trainer.paused and now - trainer.paused_since >= PAUSE_KEEPS_S:
                     self._part(browser, trainer)
                 elif trainer.holder and trainer.power:
@@ -157,7 +163,7 @@ class Crew:
 
     def _round_done(self) -> Iterator[Holder]:
         for browser in self.browsers.values():
-            for trainer in browser.trainers():
+            for trainer in browser.trainers:
                 if trainer.holder and trainer.round_done():
                     yield trainer.holder
 

@@ -61,7 +61,7 @@ class Iteration:
         period_ms = 1000 * self.settings.period
         budget_ms = browser.link.budget_ms(period_ms)
         orders = []
-        for trainer in browser.trainers():
+        for trainer in browser.trainers:
             if trainer.list_changed:
                 trainer.relist(project_seed, browser.identity)
             if trainer.holder and trainer.size and not trainer.paused:

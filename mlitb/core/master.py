@@ -131,8 +131,8 @@ class Master:
 
     def _due(self) -> None:
         for project in self._projects.values():
-            project.due(self._now)
-            if project.out:
+            if project.open is not None and project.open.is_due(self._now):
+                project.close(self._now)
                 self._collect(project)
 
     def _collect(self, project: Project) -> Project:

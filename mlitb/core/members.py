@@ -35,7 +35,7 @@ class Worker:
         return self.paused_since >= 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Trainer(Worker):
     """A worker that computes gradients."""
 
@@ -83,6 +83,7 @@ class Browser:
     cached: set[str]
     link: Link
     workers: dict[int, Worker] = field(default_factory=dict)
+    trainers: list[Trainer] = field(default_factory=list)  # those of its workers that train
     knows_version: int = 0  # of the Network
     sent_at: float = -1.0  # when its latest orders went out
     orders: dict[int, "Trainer"] = field(
@@ -95,10 +96,6 @@ class Browser:
     late_iteration: int = -1  # the latest iteration whose order it missed
     late_sent_at: float = -1.0
     refused: int = 0
-
-    def trainers(self) -> list[Trainer]:
-        """List its trainers."""
-        return [worker for worker in self.workers.values() if isinstance(worker, Trainer)]
 
     def wants_snapshot(self, newest: tuple[int, int]) -> bool:
         """Tell whether a free tracker, statistics or classify worker that has not seen the newest lives here."""

@@ -98,11 +98,6 @@ class Project:
         """Tell when it must be looked at again, if nothing happens before."""
         return self.open.deadline() if self.open else None
 
-    def due(self, now: float) -> None:
-        """Close the iteration if it is time."""
-        if self.open is not None and self.open.is_due(now):
-            self._close(now)
-
     # -------------------------------------------------------------------------------------------- the crew
     def join(self, browser: Browser, join: Join) -> None:
         """Let a worker in; raises Refusal."""
@@ -201,7 +196,8 @@ class Project:
         self.out.append(Send(browser.client, Refused(verdict.status, verdict.sentence, "Answer")))
 
     # -------------------------------------------------------------------------------------------- the close
-    def _close(self, now: float) -> None:
+    def close(self, now: float) -> None:
+        """Close the open iteration: it is due."""
         assert self.open is not None
         iteration, self.open = self.open, None
         if not iteration.present and not iteration.vectors:
@@ -228,7 +224,7 @@ class Project:
                 browser.late_iteration, browser.late_sent_at = self.iteration, browser.sent_at
                 if count_misses:
                     self.crew.missed(browser)
-            for trainer in browser.trainers():
+            for trainer in browser.trainers:
                 trainer.order = None
                 trainer.vectors_last, trainer.vectors_open = trainer.vectors_open, 0
             browser.orders = {}
@@ -370,7 +366,7 @@ class Project:
         self.out += orders
 
     def _could_work(self, browser: Browser) -> bool:
-        return any(t.ready and t.holder and not t.paused for t in browser.trainers())
+        return any(t.ready and t.holder and not t.paused for t in browser.trainers)
 
     def _await(self, opened: Iteration, browser: Browser, now: float) -> None:
         browser.sent_at = now
@@ -445,7 +441,7 @@ class Project:
             self.iteration += 1
             self._between(now)
             return
-        self._close(now)
+        self.close(now)
 
     def workers(self) -> list[tuple[Browser, Worker]]:
         """List everyone who takes part."""
