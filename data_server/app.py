@@ -23,10 +23,11 @@ from data_server.export import as_zip, thumbnails
 from data_server.guard import Cors, Guard
 from data_server.index import InUse
 from data_server.jobs import Jobs
+from data_server.patience import uninterrupted
 from data_server.receiving import check_size, disk_refusal
 from data_server.refusal import Refusal
 from data_server.requests import Changes, CutQuery, UploadQuery, sentence, ticket_for
-from data_server.serving import shard_response
+from data_server.serving import ShardCache, Shards
 from data_server.settings import Settings
 from data_server.store import Stale, Store, Unknown, report
 from data_server.tus import Resumable
@@ -51,6 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
     jobs = Jobs()
     app.state.uploads = Uploads(settings, store, jobs)
     app.state.resumable = Resumable(store, app.state.uploads, settings.limits)
+    app.state.shards = ShardCache(store.shards)
+    app.add_middleware(Shards, cache=app.state.shards)
     app.add_middleware(Cors, settings=settings)
     app.add_middleware(Guard, settings=settings, counters=app.state.counters)
     _add_refusals(app)
@@ -116,10 +119,6 @@ def _add_reading(app: FastAPI, store: Store) -> None:
     def manifest(cut: str) -> Response:
         return JSONResponse(store.cut(cut))
 
-    @app.api_route("/shards/{name}.zip", methods=["GET", "HEAD"])
-    async def shard(name: str, request: Request) -> Response:
-        return await shard_response(store.shards, name, request)
-
     @app.get("/datasets/{dataset}/archive.zip")
     def archive(dataset: str) -> Response:
         sources = store.sources(store.dataset(dataset))
@@ -163,11 +162,12 @@ def _add_writing(app: FastAPI, store: Store) -> None:
         return await uploads.cut(dataset, Wanted.of(query.model_dump()).spec)
 
     @app.delete("/datasets/{dataset}", dependencies=[ticket_for("delete")])
-    def delete(dataset: str) -> dict[str, Any]:
+    async def delete(dataset: str) -> dict[str, Any]:
         try:
-            store.remove(dataset)
+            await uninterrupted(store.remove, dataset)
         except InUse as error:
             raise Refusal(409, f"the data set {dataset} is {error}: detach it there first") from error
+        app.state.shards.clear()
         return {"removed": dataset}
 
     @app.put("/datasets/{dataset}/uses/{project}", dependencies=[ticket_for("use")])
