@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Request, expect
 
 from mlitb.datasets import digits_zip
 from tests.running import Running, running, until
@@ -221,7 +221,8 @@ def test_start_pause_reboot_and_remove(owner: Page, system: Running) -> None:
     owner.get_by_test_id("reboot").click()
     expect(owner.get_by_role("dialog")).to_contain_text(f"{at} iterations of training")
     owner.get_by_test_id("confirm").click()
-    until(lambda: system.iteration(name) < at, "it starts again")
+    until(lambda: system.project(name)["status"]["error"] == -1, "it knows nothing again")
+    expect(owner.get_by_test_id("chart-error")).to_have_attribute("data-points", "0")
     owner.get_by_test_id("remove-project").click()
     expect(owner.get_by_role("dialog")).to_contain_text("cannot be undone")
     owner.keyboard.press("Escape")
@@ -233,9 +234,9 @@ def test_start_pause_reboot_and_remove(owner: Page, system: Running) -> None:
 
 
 def test_settings_change_while_it_runs(owner: Page, system: Running) -> None:
-    name = project(system, "settings")
+    name = project(system, "tuned")
     owner.goto(f"{system.master}/project/{name}")
-    owner.get_by_role("heading", name="Settings").click()
+    owner.get_by_role("heading", name="Settings", exact=True).click()
     owner.get_by_test_id("setting-learning_rate").fill("0.125")
     owner.get_by_test_id("setting-period").fill("99")
     owner.get_by_test_id("save-settings").click()
@@ -441,16 +442,12 @@ def test_the_page_weighs_at_most_300_kb_up_to_the_first_gradient(browser: Browse
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
     context = browser.new_context()
     page = context.new_page()
-    sizes: dict[str, int] = {}
-
-    def note(response: Any) -> None:
-        if "/shards/" not in response.url:
-            sizes[response.url] = response.request.sizes()["responseBodySize"]
-
-    context.on("response", note)
+    finished: list[Request] = []
+    context.on("requestfinished", lambda request: finished.append(request))
     page.goto(f"{system.master}/project/{name}")
     page.get_by_test_id("add-worker").click()
-    until(lambda: system.iteration(name) >= 1 or page.wait_for_timeout(20), "the first iteration")
+    expect(page.get_by_test_id("stat-iteration")).to_have_text(re.compile("[1-9]"))
+    sizes = {asked.url: asked.sizes()["responseBodySize"] for asked in list(finished) if "/shards/" not in asked.url}
     assert any(url.endswith(".wasm") for url in sizes), "the engine counts too"
     assert sum(sizes.values()) <= 300_000, sorted(sizes.items(), key=lambda item: -item[1])[:8]
     context.close()

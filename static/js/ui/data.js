@@ -39,7 +39,7 @@ export function DataPanel({ env, project, upload }) {
         <h2 id="data-title">${words.title}</h2>
         ${has && html`<span class="panel-note">${words.summary(project.status.data_vectors, project.status.labels)}</span>`}
       </div>
-      ${!has && !owner && html`<p class="panel-empty">${words.none}</p>`} ${reports.map((report) => html`<${Labels} key=${report.id} report=${report} />`)}
+      ${!has && !owner && html`<p class="panel-empty">${words.none}</p>`} ${project.datasets.map(({ dataset, labels }) => html`<${Labels} key=${dataset} names=${labels} report=${reports.find(({ id }) => id === dataset)} />`)}
       ${problem && html`<${Problem}>${problem}<//>`}
       <${Outcome} upload=${upload} />
       ${owner &&
@@ -50,16 +50,22 @@ export function DataPanel({ env, project, upload }) {
   `;
 }
 
-/** @param {Report} report @param {"validation" | "test"} part */
-const hasPart = (report, part) => report.labels.some((label) => label[part] > 0);
+/** @param {Report["labels"]} labels @param {"validation" | "test"} part */
+const hasPart = (labels, part) => labels.some((label) => label[part] > 0);
 
-/** How many pictures each label has. @param {{report: Report}} props */
-function Labels({ report }) {
-  const most = Math.max(1, ...report.labels.map((label) => label.train));
-  const [validation, test] = [hasPart(report, "validation"), hasPart(report, "test")];
+/** @typedef {Report["labels"][number]} Label */
+
+/** The labels as the project names them, until the data server has told their counts. @param {string[]} names @returns {Label[]} */
+const uncounted = (names) => names.map((name) => ({ name, train: NaN, validation: 0, test: 0 }));
+
+/** How many pictures each label has. @param {{names: string[], report: Report | undefined}} props */
+function Labels({ names, report }) {
+  const labels = report?.labels ?? uncounted(names);
+  const most = Math.max(1, ...labels.map((label) => label.train || 0));
+  const [validation, test] = [hasPart(labels, "validation"), hasPart(labels, "test")];
   return html`
-    <h3 class="data-name">${report.name}<span class="panel-note">${words.size(report.bytes)}</span></h3>
-    <div class="table-scroll labels-scroll" tabindex="0" role="region" aria-label=${report.name}>
+    <h3 class="data-name">${report?.name ?? "\u00a0"}<span class="panel-note">${report ? words.size(report.bytes) : ""}</span></h3>
+    <div class="table-scroll labels-scroll" tabindex="0" role="region" aria-label=${words.title}>
       <table class="labels">
         <thead>
           <tr>
@@ -69,10 +75,10 @@ function Labels({ report }) {
           </tr>
         </thead>
         <tbody>
-          ${report.labels.map(
+          ${labels.map(
             (label) => html`<tr>
               <th scope="row">${label.name}</th>
-              <td class="bar"><span aria-hidden="true" style=${{ transform: `scaleX(${label.train / most})` }}></span></td>
+              <td class="bar"><span aria-hidden="true" style=${{ transform: `scaleX(${(label.train || 0) / most})` }}></span></td>
               <td class="number">${count(label.train)}</td>
               ${validation && html`<td class="number">${count(label.validation)}</td>`} ${test && html`<td class="number">${count(label.test)}</td>`}
             </tr>`,

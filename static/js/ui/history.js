@@ -24,12 +24,12 @@ export const counted = (history) => history.map((point) => ({ ...point, iteratio
 
 /**
  * The points with this status appended; the same list when it says nothing new, null when it contradicts them
- * (an iteration before the last one: the project was rebooted, so the history must be read again).
+ * (no error although there are points: the project was rebooted, so the history must be read again).
  * @param {Point[]} points @param {Status} status @param {number} time
  */
 export function extend(points, status, time) {
   const last = points.length ? points[points.length - 1].iteration : 0;
-  if (status.iteration < last) return null;
+  if (status.iteration < last || (status.error < 0 && last > 0)) return null;
   if (status.iteration === last || status.error < 0) return points;
   return [...points, pointOf(status, time)];
 }

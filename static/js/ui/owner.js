@@ -5,20 +5,20 @@ import { Confirm } from "./parts.js";
 import { html, useSignal } from "./preact.js";
 import { text } from "./text.js";
 
-/** @typedef {import("./types").Env} Env @typedef {import("./types").Project} Project @typedef {import("./types").Status} Status */
+/** @typedef {import("./types").Env} Env @typedef {import("./types").Status} Status */
 /** @typedef {"start" | "pause" | "reboot" | "remove"} Action */
 
 const words = text.owner;
 
-/** @param {{env: Env, project: Project, status: Status, onChanged: () => void, onProblem: (sentence: string) => void}} props */
-export function OwnerControls({ env, project, status, onChanged, onProblem }) {
+/** @param {{env: Env, id: string, name: string, status: Status, onChanged: () => void, onProblem: (sentence: string) => void}} props */
+export function OwnerControls({ env, id, name, status, onChanged, onProblem }) {
   const asking = useSignal(/** @type {"" | "reboot" | "remove"} */ (""));
   const busy = useSignal(false);
   const close = () => (asking.value = "");
   const act = async (/** @type {Action} */ action) => {
     busy.value = true;
     onProblem("");
-    const done = action === "remove" ? env.api.remove(project.id) : env.api.act(project.id, action);
+    const done = action === "remove" ? env.api.remove(id) : env.api.act(id, action);
     await done.then(
       () => (action === "remove" ? env.go("/") : onChanged()),
       (error) => onProblem(error.message),
@@ -37,10 +37,10 @@ export function OwnerControls({ env, project, status, onChanged, onProblem }) {
       <button type="button" data-testid="reboot" onClick=${() => (asking.value = "reboot")}><${Icon} name="reboot" /><span class="wide-only">${words.reboot}</span><span class="sr-only narrow-only">${words.reboot}</span></button>
       <button type="button" class="bad-on-hover" data-testid="remove-project" onClick=${() => (asking.value = "remove")}><${Icon} name="bin" /><span class="wide-only">${words.remove}</span><span class="sr-only narrow-only">${words.remove}</span></button>
     </div>
-    <${Confirm} open=${asking.value === "reboot"} title=${words.rebootTitle(project.name)} yes=${words.rebootYes} busy=${busy.value} onYes=${() => act("reboot")} onClose=${close}>
+    <${Confirm} open=${asking.value === "reboot"} title=${words.rebootTitle(name)} yes=${words.rebootYes} busy=${busy.value} onYes=${() => act("reboot")} onClose=${close}>
       ${words.rebootText(status.iteration, best)}
     <//>
-    <${Confirm} open=${asking.value === "remove"} title=${words.removeTitle(project.name)} yes=${words.removeYes} busy=${busy.value} onYes=${() => act("remove")} onClose=${close}>
+    <${Confirm} open=${asking.value === "remove"} title=${words.removeTitle(name)} yes=${words.removeYes} busy=${busy.value} onYes=${() => act("remove")} onClose=${close}>
       ${words.removeText(status.iteration, best, status.trainers)}
     <//>
   `;

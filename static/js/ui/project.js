@@ -7,9 +7,10 @@ import { Invite } from "./invite.js";
 import { MyWorkers } from "./mine.js";
 import { NetworkTable } from "./network.js";
 import { OwnerControls } from "./owner.js";
-import { Badge, Hint, Problem } from "./parts.js";
+import { Badge, Problem } from "./parts.js";
 import { html, useEffect, useSignal } from "./preact.js";
 import { SettingsPanel } from "./settings.js";
+import { describe, inputSize, parameterCount } from "./shapes.js";
 import { Strip } from "./strip.js";
 import { AllWorkers } from "./table.js";
 import { sentence, text } from "./text.js";
@@ -45,17 +46,18 @@ export function ProjectPage({ env, id }) {
   if (env.live.removed.value === id) return html`<${Gone} sentence=${text.removed} />`;
   if (problem && !project) return html`<${Gone} sentence=${problem} again=${load} />`;
   const shown = status ?? EMPTY;
-  const controls = { env, project, status: shown, onChanged: load, onProblem: (/** @type {string} */ words) => (trouble.value = words) };
+  const owner = env.live.owner.value;
+  const controls = { env, id, name, status: shown, onChanged: load, onProblem: (/** @type {string} */ words) => (trouble.value = words) };
   return html`
     <div class="page wide">
       <div class="page-head">
         <div class="title">
           <h1 data-testid="project-title">${name || "\u00a0"}</h1>
           ${status && html`<${Badge} state=${shown.state} />`}
-          ${shown.why && shown.state !== "running" && html`<span class="why">${sentence(shown.why)}</span>`}
+          <p class="why">${project && status ? lineOf(project, status, owner) : "\u00a0"}</p>
         </div>
         <div class="head-actions">
-          ${project && env.live.owner.value && html`<${OwnerControls} ...${controls} />`}
+          ${owner && html`<${OwnerControls} ...${controls} />`}
           <${Download} env=${env} id=${id} ready=${shown.data_vectors > 0} />
         </div>
       </div>
@@ -83,7 +85,7 @@ function Body({ env, id, name, project, status, load }) {
     <div class="project-grid">
       <div class="cell-device"><${MyWorkers} env=${env} project=${id} /></div>
       <div class="cell-main">
-        ${project && status && html`<${Next} status=${status} owner=${owner} />`} ${first && panel} ${problem && html`<${Problem}>${problem}<//>`}
+        ${first && panel} ${problem && html`<${Problem}>${problem}<//>`}
         <${Charts} env=${env} points=${points} name=${name} />
         <${AllWorkers} env=${env} project=${id} />
       </div>
@@ -102,14 +104,15 @@ function Body({ env, id, name, project, status, load }) {
   `;
 }
 
-/** The one thing that is missing before it learns. @param {{status: Status, owner: boolean}} props */
-function Next({ status, owner }) {
+/** One line: the one thing that is missing before it learns, else what it learns. @param {Project} project @param {Status} status @param {boolean} owner */
+function lineOf(project, status, owner) {
   const words = text.next;
-  if (!status.data_vectors)
-    return html`<${Hint} title=${owner ? words.noDataOwner : words.noDataVisitor}>${owner ? words.noDataOwnerText : words.noDataVisitorText}<//>`;
-  if (status.state === "paused") return html`<${Hint} title=${words.paused}>${owner ? words.pausedOwner : words.pausedVisitor}<//>`;
-  if (!status.trainers) return html`<${Hint} title=${words.noWorkers}>${words.noWorkersText}<//>`;
-  return null;
+  if (!project.datasets.length) return owner ? words.noDataOwner : words.noDataVisitor;
+  if (status.state === "paused") return owner ? words.pausedOwner : words.pausedVisitor;
+  if (!status.trainers) return words.noWorkers;
+  if (status.why) return sentence(status.why);
+  const { width, height, channels } = inputSize(project.layers);
+  return words.learning(parameterCount(describe(project.layers, status.labels || 1)), status.labels, text.data.pixels(width, height, channels));
 }
 
 /** @param {{env: Env, id: string, ready: boolean}} props */

@@ -172,7 +172,7 @@ export const text = {
     more: "More",
     rebootTitle: (/** @type {string} */ name) => `Reboot ${name}?`,
     rebootText: (/** @type {number} */ iteration, /** @type {string} */ error) =>
-      `It starts again from new random parameters. ${lost(iteration, error)} The data and the settings stay. Download the model first if you want to keep it.`,
+      `It starts again from new random parameters. ${lost(iteration, error)} Its history goes, too; the data and the settings stay, and iterations are counted on. Download the model first if you want to keep it.`,
     rebootYes: "Reboot",
     removeTitle: (/** @type {string} */ name) => `Remove ${name}?`,
     removeText: (/** @type {number} */ iteration, /** @type {string} */ error, /** @type {number} */ trainers) =>
@@ -186,15 +186,13 @@ export const text = {
   },
 
   next: {
-    noDataOwner: "Next: give it pictures",
-    noDataOwnerText: "Then press Start and add a worker: that is all.",
-    noDataVisitor: "It has no pictures yet",
-    noDataVisitorText: "The owner of the project uploads them. You may already add a worker: it starts by itself.",
-    noWorkers: "Nobody computes yet",
-    noWorkersText: "Press Add worker, here or on any other device that opens this page.",
-    paused: "The project is paused",
+    noDataOwner: "Next: give it pictures. Then press Start and add a worker: that is all.",
+    noDataVisitor: "It has no pictures yet; its owner uploads them. You may already add a worker: it starts by itself.",
     pausedOwner: "Press Start to train; it goes on where it stopped.",
-    pausedVisitor: "Its owner can start it again. Your workers wait and go on by themselves.",
+    pausedVisitor: "It is paused; its owner can start it. Your workers wait and go on by themselves.",
+    noWorkers: "Nobody computes yet: press Add worker, here or on any other device that opens this page.",
+    learning: (/** @type {number} */ parameters, /** @type {number} */ labels, /** @type {string} */ size) =>
+      `A network of ${plural(parameters, "parameter", "parameters")} learns to tell ${plural(labels, "label", "labels")} apart, from pictures of ${size}.`,
   },
 
   data: {
@@ -209,6 +207,7 @@ export const text = {
     dropNow: "Let go to upload",
     choose: "Choose a zip file",
     how: "One folder per label: cats/1.png, dogs/2.jpg. Folders named train and test above the labels are recognised.",
+    pixels: (/** @type {number} */ w, /** @type {number} */ h, /** @type {number} */ c) => `${w}×${h} ${c === 1 ? "grey" : "colour"} pixels`,
     fit: (/** @type {number} */ w, /** @type {number} */ h, /** @type {number} */ c) => `Pictures become ${w}×${h} ${c === 1 ? "grey" : "colour"}.`,
     mode: "How they are made to fit",
     modes: { crop: "Crop to the middle", fit: "Fit, with a border", stretch: "Stretch" },

@@ -30,7 +30,7 @@ export interface Project {
   labels: string[];
   settings: Settings;
   status: Status;
-  datasets: { dataset: string; cut: string; vectors: number }[];
+  datasets: { dataset: string; cut: string; vectors: number; labels: string[] }[];
 }
 
 export interface Point {
