@@ -223,6 +223,7 @@ export class Boss {
       add: message => crew.add(message),
       tune: ({worker, ...wish}) => crew.tune(crew.known(worker), wish),
       remove: ({worker}) => crew.remove(crew.known(worker)),
+      keep: ({bytes}) => crew.supply.keep(bytes),
       ask: ({worker, ...question}) => crew.known(worker).ask(question),
       control: ({project, action, settings = {}}) => {
         if (!this.tell("Control", {project, action, settings})) this.refuse("there is no connection to the server");

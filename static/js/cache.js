@@ -20,6 +20,7 @@ const OPEN_MS = 3000; // a blocked or broken IndexedDB answers nothing at all
  * @property {(hash: string) => Promise<ArrayBuffer | null>} get
  * @property {(hash: string, bytes: ArrayBuffer) => Promise<void>} put
  * @property {(hash: string) => Promise<void>} remove
+ * @property {(quota: number) => Promise<void>} limit set the quota in bytes; what no longer fits goes at once
  */
 
 /**
@@ -80,6 +81,12 @@ export class MemoryCache {
   /** @param {string} hash */
   async remove(hash) {
     this.entries.delete(hash);
+  }
+
+  /** @param {number} quota */
+  async limit(quota) {
+    this.quota = quota;
+    for (const old of evictions(this.entries.values(), 0, quota)) this.entries.delete(old);
   }
 }
 
@@ -159,6 +166,12 @@ export class DatabaseCache {
       this.entries.delete(hash);
       throw error;
     });
+  }
+
+  /** @param {number} quota */
+  async limit(quota) {
+    this.quota = quota;
+    for (const old of evictions(this.entries.values(), 0, quota)) await this.remove(old);
   }
 
   /** @param {string} hash */

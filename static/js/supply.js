@@ -35,6 +35,7 @@ export class Supply {
     this.memoryOnly = "";
     /** @type {Promise<void>} the cache said what it holds */
     this.listed = Promise.resolve();
+    this.quota = DEFAULT_QUOTA;
   }
 
   /** Start the data worker unless it runs. */
@@ -59,7 +60,7 @@ export class Supply {
       };
       listen(endpoint, handlers, error => this.failed(error.message));
     });
-    send(endpoint, {type: "start", base: this.base, quota: DEFAULT_QUOTA});
+    send(endpoint, {type: "start", base: this.base, quota: this.quota});
   }
 
   /** @param {string} reason */
@@ -77,6 +78,12 @@ export class Supply {
   want(worker, hashes) {
     this.start();
     if (this.endpoint) send(this.endpoint, {type: "want", worker, hashes});
+  }
+
+  /** @param {number} bytes that shards may take in this browser */
+  keep(bytes) {
+    this.quota = bytes;
+    if (this.endpoint) send(this.endpoint, {type: "quota", bytes});
   }
 
   /** @param {number} worker wants nothing any more */

@@ -61,14 +61,20 @@ export class Trainer {
 
   /** @param {{assignment: number, shards: Shard[]}} assign */
   assign({assignment, shards}) {
+    this.assignments.delete(assignment); // numbers begin anew with a new connection
     this.assignments.set(assignment, shards);
     for (const old of [...this.assignments.keys()].slice(0, -KEPT_ASSIGNMENTS)) this.assignments.delete(old);
-    const wanted = new Set([...this.assignments.values()].flat().map(shard => shard.hash));
-    for (const hash of this.pictures.keys()) if (!wanted.has(hash)) this.pictures.delete(hash);
+    for (const hash of this.pictures.keys()) if (!this.wants(hash)) this.pictures.delete(hash);
+  }
+
+  /** @param {string} hash */
+  wants(hash) {
+    return [...this.assignments.values()].some(shards => shards.some(shard => shard.hash === hash));
   }
 
   /** @param {{hash: string} & Pictures} shard */
   shard({hash, pixels, labels}) {
+    if (!this.wants(hash)) return; // assigned to another while it was on its way
     this.pictures.set(hash, {pixels, labels});
     this.surroundings.answer({type: "loaded", hash}, []);
   }

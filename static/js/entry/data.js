@@ -1,6 +1,6 @@
 /* The data worker: fetches, verifies, caches and unpacks shards for all workers of this browser.
  *
- * boss → here: start {base, quota}, want {worker, hashes}, forget {worker}.
+ * boss → here: start {base, quota}, want {worker, hashes}, forget {worker}, quota {bytes}.
  * here → boss: cached {hashes, kind, why} once, shard {worker, hash, width, height, channels, pixels, labels, downloaded},
  *              trouble {workers, hash, reason, retryMs}, cacheTrouble {reason}, failed {reason}.
  */
@@ -47,6 +47,7 @@ async function start({base, quota}) {
 const handlers = {
   start,
   want: (/** @type {{worker: number, hashes: string[]}} */ {worker, hashes}) => shards.want(worker, hashes),
+  quota: (/** @type {{bytes: number}} */ {bytes}) => shards.surroundings.cache.limit(bytes),
   forget: (/** @type {{worker: number}} */ {worker}) => shards.forget(worker),
 };
 listen(boss, handlers, error => send(boss, {type: "failed", reason: error.message}));

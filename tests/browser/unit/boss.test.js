@@ -440,6 +440,16 @@ describe("boss: what goes wrong", () => {
     expect(lines.length).to.equal(2);
   });
 
+  it("keeps as much as the page allows, whenever it says so", async () => {
+    const early = make();
+    early.say({type: "keep", bytes: 7});
+    early.say({type: "add", project: "p", role: "trainer"});
+    expect(early.data.of("start")[0].quota).to.equal(7);
+    const {say, data} = await working(1);
+    say({type: "keep", bytes: 9});
+    expect(data.of("quota")).to.deep.equal([{type: "quota", bytes: 9}]);
+  });
+
   it("tells the page when it asks for what is not there", () => {
     const {say, last} = make();
     say({type: "tune", worker: 9});

@@ -48,6 +48,15 @@ for (const [kind, open] of [
       expect(cache.hashes()).to.deep.equal(["a"]);
     });
 
+    it("shrinks at once when it is told to", async () => {
+      await opened(100);
+      for (const hash of ["a", "b", "c"]) await cache.put(hash, bytes(30));
+      await cache.limit(60);
+      expect(cache.hashes().sort()).to.deep.equal(["b", "c"]);
+      await cache.put("d", bytes(60));
+      expect(cache.hashes()).to.deep.equal(["d"]);
+    });
+
     it("removes", async () => {
       await opened(100);
       await cache.put("a", bytes(10));

@@ -144,6 +144,18 @@ describe("trainer", () => {
     expect(made.trainer.pictures.size).to.equal(1);
   });
 
+  it("holds no shard that was assigned to another meanwhile, and counts anew with a new connection", async () => {
+    const {trainer, pieces, shards, said} = await make();
+    trainer.assign({assignment: 2, shards: pieces});
+    trainer.assign({assignment: 1, shards: []});
+    trainer.assign({assignment: 2, shards: []});
+    expect(trainer.pictures.size).to.equal(0);
+    const before = said.length;
+    trainer.shard({hash: shards[0].hash, ...unpack(shards[0].bytes)});
+    expect(trainer.pictures.size).to.equal(0);
+    expect(said.length).to.equal(before);
+  });
+
   it("waits with an order for the network that is being built", async () => {
     const made = await make();
     const grown = [...LABELS, "d"];
