@@ -128,8 +128,17 @@ class World:
     def attach(
         self, cut: str = "c", labels: list[str] | None = None, counts: list[int] | None = None, name: str = "p"
     ) -> None:
-        self.feed(Attached(name, manifest(cut, labels or ["a", "b"], counts or [32] * 4)))
+        self.feed_attach(cut, labels or ["a", "b"], counts or [32] * 4, name)
         self.step(name)
+
+    def feed_attach(self, cut: str, labels: list[str], counts: list[int], name: str = "p", held_back: int = 0) -> None:
+        """Attach a cut without finishing what the runtime is asked for."""
+        self.feed(Attached(name, manifest(cut, labels, counts, held_back)))
+        if self.vectors[name].labels == 0:
+            self.step(name)
+
+    def feed_tick(self) -> list[Effect]:
+        return self.feed(Ticked())
 
     def step(self, name: str = "p", finite: bool = True) -> None:
         """Finish what the runtime was asked for, and what comes of it."""
@@ -137,7 +146,7 @@ class World:
             self.finish(name, finite)
             assert effect is not self.vectors[name].under_way
 
-    def finish(self, name: str, finite: bool = True) -> None:
+    def finish(self, name: str, finite: bool = True) -> list[Effect]:
         vectors = self.vectors[name]
         effect, vectors.under_way = vectors.under_way, None
         assert effect is not None
@@ -146,7 +155,7 @@ class World:
         else:
             assert effect.grow_from == 0 or effect.grow_from == vectors.labels < effect.labels
             vectors.layers, vectors.labels = effect.layers, effect.labels
-        self.feed(Stepped(name, finite, effect.learning_rate))
+        return self.feed(Stepped(name, finite, effect.learning_rate))
 
     def connect(self, owner: bool = False, resume: str = "", hello: bool = True) -> Browser:
         self.count += 1

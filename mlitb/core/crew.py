@@ -149,12 +149,17 @@ class Crew:
 
     def settle(self, now: float) -> None:
         """Put the allocation in order between two iterations."""
+        holding = []
         for browser in self.browsers.values():
             for trainer in browser.trainers:
                 if trainer.paused and now - trainer.paused_since >= PAUSE_KEEPS_S:
                     self._part(browser, trainer)
-                elif trainer.holder and trainer.power:
-                    trainer.holder.weight = trainer.power * trainer.intensity
+                elif trainer.holder:
+                    holding.append((trainer.holder, trainer.power, trainer.intensity))
+        powers = [power for _, power, _ in holding if power]
+        mean = sum(powers) / len(powers) if powers else 1.0
+        for holder, power, intensity in holding:
+            holder.weight = (power or mean) * intensity
         self.pool.reweigh()
         if self.pool.unowned:
             self.pool.rotate(self._round_done())
