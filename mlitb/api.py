@@ -175,6 +175,13 @@ async def attach_data(shell: Owned, project: str, wish: NewData) -> dict[str, An
     return shell.known(project)
 
 
+@router.get("/projects/{project}/workers")
+async def workers(shell: Here, project: str) -> dict[str, Any]:
+    """Return the workers table: the strongest hundred, and how many more there are."""
+    shell.known(project)
+    return shell.projects.workers(project)
+
+
 @router.get("/projects/{project}/history")
 async def history(shell: Here, project: str) -> list[dict[str, Any]]:
     """Return the figures of the iterations so far, thinned when they are many."""

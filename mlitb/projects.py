@@ -143,6 +143,10 @@ class Projects:
         """Describe one project, or None when there is none."""
         return self._view(project) if project in self._records else None
 
+    def workers(self, project: str) -> dict[str, Any]:
+        """Return the workers table as a visitor sees it."""
+        return asdict(self.runtime.master.roster(project, 0, self.runtime.clock()))
+
     async def history(self, project: str) -> list[dict[str, Any]]:
         """Return the figures of the iterations so far, thinned when they are many."""
         return await self.disk.ask(self.storage.history, project)

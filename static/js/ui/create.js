@@ -16,7 +16,7 @@ const words = text.create;
 /** @param {string} id @returns {Draft} */
 function draftOf(id) {
   const preset = PRESETS.find((known) => known.id === id) ?? PRESETS[0];
-  const hyper = Object.fromEntries(HYPER.map(({ key, value }) => [key, String(value)]));
+  const hyper = { ...Object.fromEntries(HYPER.map(({ key, value }) => [key, String(value)])), learning_rate: String(preset.rate) };
   return { name: "", preset: preset.id, ...preset.size, period: String(preset.period), json: "", hyper };
 }
 
@@ -133,7 +133,7 @@ function NetworkFields({ draft, set, problem }) {
   const choose = (/** @type {Event} */ event) => {
     const id = typed(event);
     const preset = PRESETS.find((known) => known.id === id);
-    if (preset) set({ preset: id, ...preset.size, period: String(preset.period) });
+    if (preset) set({ preset: id, ...preset.size, period: String(preset.period), hyper: { ...draft.hyper, learning_rate: String(preset.rate) } });
     else set({ preset: OWN, json: draft.json || pretty(layers) });
   };
   return html`
