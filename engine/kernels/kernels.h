@@ -62,23 +62,22 @@ void add_outer(const Outer &);
 // multiply() and max pooling in one go: a window is `area` positions, and only the largest of each column goes out.
 struct PooledPositions {
   const float *in;
-  const i32 *in_at;   // of every position
-  const i32 *members; // [window][area]: the positions of each window
+  const i32 *in_at; // [window][area]
   i32 area, count;
   Patch patch;
   float *out;
   const i32 *out_at; // of each window
-  i32 *winners;      // [window][columns in whole vectors]: the position that was the largest
+  i32 *winners;      // [window][columns in whole vectors]: which of the window's positions was the largest
 };
 constexpr i32 LEAST_POOLED_AREA = 3;
 void multiply_and_pool(const PooledPositions &, const Panels &, const Finish &);
 
-// Max pooling of one window: the largest of each channel, and where it was (y · mark_row + x · mark_column)
+// Max pooling of one window: the largest of each channel, and where it was (mark + y · mark_row + x · mark_column)
 struct PoolWindow {
   const float *values;
   i32 row, channels;
   i32 y0, y1, x0, x1;
-  i32 mark_row, mark_column;
+  i32 mark, mark_row, mark_column;
 };
 void pool(const PoolWindow &, float *out, i32 *winner);
 

@@ -31,13 +31,13 @@ private:
   Conv *conv_ = nullptr;
   const MaxPool *pool_ = nullptr;
   bool fused_ = false;         // windows neither overlap nor leave the plane
-  i32 *members_ = nullptr;     // [window][area]
+  i32 *in_at_ = nullptr;       // [window][area]
   i32 *out_at_ = nullptr;      // of each window
-  i32 *winners_ = nullptr;     // [vector][window][filters in whole vectors]
+  i32 *winners_ = nullptr;     // [vector][window][filters in whole vectors], 0 … area − 1
   float *dense_ = nullptr;     // one vector's plane before pooling, where it is not fused
   i32 *list_at_ = nullptr, *list_count_ = nullptr; // of each filter: [window], where in the input the winners read
   float *list_factor_ = nullptr;                   // and their gradients
-  i32 *group_at_ = nullptr, *group_count_ = nullptr, *slot_ = nullptr; // of one window: its filters by winner
+  i32 *group_at_ = nullptr, *group_count_ = nullptr; // of one window: its filters by winner
   float *group_factor_ = nullptr;
   float *weights_ = nullptr, *weight_sum_ = nullptr; // [filter][kernel_y][run]
   Grid spread_;                                      // the input's gradient, one vector's, with its border
@@ -49,6 +49,8 @@ private:
   void make_lists(i32 n);
   void weight_gradient(i32 n);
   void input_gradient(i32 n);
+  const float *gradient(i32 n, i32 window) const;
+  void pool_plane(i32 n, i32 window);
   void window_gradient(i32 window, const float *d, const float *v, const i32 *winner);
 };
 

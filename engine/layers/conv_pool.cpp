@@ -7,9 +7,12 @@ constexpr i32 LARGEST_AREA = 64;
 
 // When overlapping windows have so many winners that the lists are no shorter than the plane, it does not
 bool ConvPool::pays(const Conv &conv, const MaxPool &pool) {
-  const Shape s = pool.out_room.shape;
-  const i32 area = pool.window.width * pool.window.height;
-  return area >= LEAST_POOLED_AREA && area <= LARGEST_AREA && s.height * s.width * 5 <= conv.positions() * 2;
+  const Window &w = pool.window;
+  const Shape s = pool.out_room.shape, plane = conv.out_room.shape;
+  const i32 area = w.width * w.height;
+  if ((s.width - 1) * w.step_x - w.pad_x >= plane.width || (s.height - 1) * w.step_y - w.pad_y >= plane.height)
+    return false; // rounding has put a window wholly outside
+  return area >= LEAST_POOLED_AREA && area <= LARGEST_AREA && s.height * s.width * 5 <= plane.height * plane.width * 2;
 }
 
 i32 ConvPool::area() const { return pool_->window.width * pool_->window.height; }
@@ -23,7 +26,7 @@ void ConvPool::plan() {
   fused_ = w.step_x == w.width && w.step_y == w.height && !w.pad_x && !w.pad_y && out.width * w.width <= plane.width &&
            out.height * w.height <= plane.height;
   const u64 filters = (u64)conv_->filters;
-  members_ = ::plan<i32>((u64)windows() * (u64)area());
+  in_at_ = ::plan<i32>((u64)windows() * (u64)area());
   out_at_ = ::plan<i32>((u64)windows());
   winners_ = ::plan<i32>((u64)windows() * (u64)conv_->padded_filters() * (u64)conv_->batch);
   if (!fused_) dense_ = ::plan<float>((u64)plane.size() + SLACK);
@@ -35,7 +38,6 @@ void ConvPool::plan() {
   group_at_ = ::plan<i32>(filters * (u64)area());
   group_factor_ = ::plan<float>(filters * (u64)area());
   group_count_ = ::plan<i32>((u64)area());
-  slot_ = ::plan<i32>((u64)conv_->positions());
   weights_ = ::plan<float>(filters * (u64)filter_room());
   spread_.border = conv_->in->value.border;
   spread_.plan(conv_->in->shape, 1);
@@ -43,14 +45,16 @@ void ConvPool::plan() {
 
 void ConvPool::start() {
   const Shape out = conv_->out->shape, plane = conv_->plane();
-  i32 *member = members_;
+  const Window &w = pool_->window;
+  i32 *at = in_at_;
   for (i32 y = 0; y < out.height; y++)
     for (i32 x = 0; x < out.width; x++) {
       out_at_[y * out.width + x] = y * conv_->out->value.row + x * conv_->filters;
-      const Area a = pool_->window.area(y, x, plane);
-      for (i32 i = 0; i < area(); i++) // a window that is cut off lists its last row or column again
-        *member++ = least(a.y0 + i / pool_->window.width, a.y1 - 1) * plane.width +
-                    least(a.x0 + i % pool_->window.width, a.x1 - 1);
+      for (i32 i = 0; i < area(); i++) { // members outside never win; their places are any
+        const i32 v = least(most(y * w.step_y - w.pad_y + i / w.width, 0), plane.height - 1);
+        const i32 u = least(most(x * w.step_x - w.pad_x + i % w.width, 0), plane.width - 1);
+        *at++ = conv_->in_at_[v * plane.width + u];
+      }
     }
 }
 
@@ -66,18 +70,27 @@ void ConvPool::adopt(const float *w) {
 void ConvPool::forward(i32 n) {
   Conv &c = *conv_;
   const Finish finish = {c.bias_values_, c.relu_};
-  float *out = c.out->value.of(n);
   i32 *winners = winners_ + n * windows() * c.padded_filters();
   if (fused_)
-    return multiply_and_pool({c.corner(n), c.in_at_, members_, area(), windows(), c.patch(), out, out_at_, winners},
+    return multiply_and_pool({c.corner(n), in_at_, area(), windows(), c.patch(), c.out->value.of(n), out_at_, winners},
                              c.panels_, finish);
   multiply({c.corner(n), c.in_at_, dense_, c.out_at_, c.positions(), c.patch()}, c.panels_, finish);
-  const Shape plane = c.plane();
-  for (i32 w = 0; w < windows(); w++) {
-    const auto [y0, y1, x0, x1] = pool_->window.area(w / c.out->shape.width, w % c.out->shape.width, plane);
-    pool({dense_, plane.width * c.filters, c.filters, y0, y1, x0, x1, plane.width, 1}, out + out_at_[w],
-         winners + w * c.padded_filters());
-  }
+  for (i32 w = 0; w < windows(); w++) pool_plane(n, w);
+}
+
+void ConvPool::pool_plane(i32 n, i32 w) {
+  const Conv &c = *conv_;
+  const Window &window = pool_->window;
+  const i32 y = w / c.out->shape.width, x = w % c.out->shape.width;
+  const i32 first = (y * window.step_y - window.pad_y) * window.width + (x * window.step_x - window.pad_x);
+  const auto [y0, y1, x0, x1] = window.area(y, x, c.plane());
+  pool({dense_, c.plane().width * c.filters, c.filters, y0, y1, x0, x1, -first, window.width, 1},
+       c.out->value.of(n) + out_at_[w], winners_ + (n * windows() + w) * c.padded_filters());
+}
+
+const float *ConvPool::gradient(i32 n, i32 w) const {
+  const Tensor &out = *conv_->out;
+  return out.gradient.of(n) + w / out.shape.width * out.gradient.row + w % out.shape.width * conv_->filters;
 }
 
 void ConvPool::backward(i32 n) {
@@ -90,15 +103,15 @@ void ConvPool::backward(i32 n) {
 
 void ConvPool::make_lists(i32 n) {
   const Conv &c = *conv_;
-  const i32 filters = c.filters, room = windows() + 1, across = c.out->shape.width;
+  const i32 filters = c.filters, room = windows() + 1;
   const i32 *winner = winners_ + n * windows() * c.padded_filters();
   zero(list_count_, sizeof(i32) * (usize)filters);
   for (i32 w = 0; w < windows(); w++, winner += c.padded_filters()) {
-    const float *d = c.out->gradient.of(n) + w / across * c.out->gradient.row + w % across * filters;
-    const float *v = c.out->value.of(n) + out_at_[w];
+    const i32 *in_at = in_at_ + w * area();
+    const float *d = gradient(n, w), *v = c.out->value.of(n) + out_at_[w];
     for (i32 f = 0; f < filters; f++) { // no branch: a dead one is overwritten by the next
       const i32 at = f * room + list_count_[f];
-      list_at_[at] = c.in_at_[winner[f]];
+      list_at_[at] = in_at[winner[f]];
       list_factor_[at] = d[f];
       list_count_[f] += !c.relu_ || v[f] > 0;
     }
@@ -121,35 +134,29 @@ void ConvPool::weight_gradient(i32 n) {
 
 void ConvPool::input_gradient(i32 n) {
   const Conv &c = *conv_;
-  const i32 across = c.out->shape.width;
   const i32 *winner = winners_ + n * windows() * c.padded_filters();
   const Border b = spread_.border;
   float *start = spread_.data - b.top * spread_.row - b.left * c.in->shape.channels;
   zero(start, sizeof(float) * (usize)((b.top + c.in->shape.height + b.bottom) * spread_.row));
-  for (i32 w = 0; w < windows(); w++, winner += c.padded_filters()) {
-    const float *d = c.out->gradient.of(n) + w / across * c.out->gradient.row + w % across * c.filters;
-    window_gradient(w, d, c.out->value.of(n) + out_at_[w], winner);
-  }
-  Grid to = c.in->gradient;
-  to.data = to.of(n);
-  copy_rows(c.in->shape, spread_, to, 0, c.adds);
+  for (i32 w = 0; w < windows(); w++, winner += c.padded_filters())
+    window_gradient(w, gradient(n, w), c.out->value.of(n) + out_at_[w], winner);
+  copy_rows(c.in->shape, spread_, c.in->gradient, n, c.adds); // spread_ is the same room for every n
 }
 
 // Sort the filters of one window by the position that won, and let each position add its filters' weights in one go
 void ConvPool::window_gradient(i32 w, const float *d, const float *v, const i32 *winner) {
   const Conv &c = *conv_;
-  const i32 *member = members_ + w * area();
-  for (i32 r = 0; r < area(); r++) slot_[member[r]] = r, group_count_[r] = 0;
+  zero(group_count_, sizeof(i32) * (usize)area());
   for (i32 f = 0; f < c.filters; f++) {
-    const i32 slot = slot_[winner[f]], at = slot * c.filters + group_count_[slot];
+    const i32 at = winner[f] * c.filters + group_count_[winner[f]];
     group_at_[at] = f * filter_room();
     group_factor_[at] = d[f];
-    group_count_[slot] += !c.relu_ || v[f] > 0;
+    group_count_[winner[f]] += !c.relu_ || v[f] > 0;
   }
   for (i32 r = 0; r < area(); r++)
     if (group_count_[r])
       add_combination({weights_, group_at_ + r * c.filters, group_factor_ + r * c.filters, group_count_[r], run(),
-                       spread_.data + c.corner_at() + c.in_at_[member[r]], c.in->value.row, c.window.height,
+                       spread_.data + c.corner_at() + in_at_[w * area() + r], c.in->value.row, c.window.height,
                        run() / LANES});
 }
 

@@ -15,7 +15,13 @@ bool Input::configure(Options &options, i32) {
 }
 
 void Input::plan() {
+  table_ = ::plan<float>(256 * (u64)out->shape.channels);
   if (augments()) plain_ = ::plan<float>((u64)out->shape.size());
+}
+
+void Input::start() {
+  for (i32 byte = 0; byte < 256; byte++)
+    for (i32 c = 0; c < out->shape.channels; c++) table_[byte * out->shape.channels + c] = normal((float)byte / 255, c);
 }
 
 void Input::normalise(const Pass &pass, i32 n, float *to, i32 row) const {
@@ -23,10 +29,8 @@ void Input::normalise(const Pass &pass, i32 n, float *to, i32 row) const {
   usize at = (usize)n * (usize)out->shape.size();
   for (i32 y = 0; y < out->shape.height; y++, to += row)
     for (i32 x = 0; x < out->shape.width; x++)
-      for (i32 c = 0; c < channels; c++, at++) {
-        const float pixel = pass.bytes ? (float)pass.bytes[at] * (1.0f / 255) : pass.floats[at];
-        to[x * channels + c] = (pixel - mean_[c]) / deviation_[c];
-      }
+      for (i32 c = 0; c < channels; c++, at++)
+        to[x * channels + c] = pass.bytes ? table_[pass.bytes[at] * channels + c] : normal(pass.floats[at], c);
 }
 
 void Input::forward(const Pass &pass, i32 first, i32 count) {

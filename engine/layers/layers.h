@@ -7,10 +7,12 @@ struct Input : Layer { // input.cpp
   static constexpr i32 MOST_CHANNELS = 1024;
   bool configure(Options &, i32) override;
   void plan() override;
+  void start() override;
   void forward(const Pass &, i32 first, i32 count) override;
   void backward(const Pass &, i32, i32) override {}
 
 private:
+  float normal(float pixel, i32 c) const { return (pixel - mean_[c]) / deviation_[c]; }
   void normalise(const Pass &, i32 n, float *to, i32 row) const;
   void augment(const Pass &, i32 n);
   bool augments() const { return shift_x_ || shift_y_ || flip_ || crop_ < 1; }
@@ -18,6 +20,7 @@ private:
   i32 shift_x_ = 0, shift_y_ = 0;
   bool flip_ = false;
   double crop_ = 1;
+  float *table_ = nullptr; // [byte][channel]: its normal value
   float *plain_ = nullptr; // one vector before augmentation
 };
 

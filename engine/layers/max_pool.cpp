@@ -15,7 +15,7 @@ void MaxPool::forward(const Pass &, i32 first, i32 count) {
       for (i32 x = 0; x < out->shape.width; x++) {
         const auto [y0, y1, x0, x1] = window.area(y, x, in->shape);
         i32 *winner = winners_ + n * out->shape.size() + (y * out->shape.width + x) * channels;
-        ::pool({in->value.of(n), in->value.row, channels, y0, y1, x0, x1, in->gradient.row, channels},
+        ::pool({in->value.of(n), in->value.row, channels, y0, y1, x0, x1, 0, in->gradient.row, channels},
                out->value.of(n) + y * out->value.row + x * channels, winner);
       }
 }
