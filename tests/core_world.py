@@ -294,6 +294,10 @@ class World:
                 self.ordered(browser, message)
             case m.Refused():
                 browser.refused.append(message)
+            case m.Removed():
+                for worker in [w for w, assign in browser.assigns.items() if assign.project == message.project]:
+                    del browser.assigns[worker]
+                    browser.ready.pop(worker, None)
             case m.Status():
                 assert len(wire.encode(message)) <= 1024
                 browser.shown.append(message)

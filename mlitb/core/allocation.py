@@ -100,7 +100,7 @@ class Pool:
         self.changed: dict[Key, Holder] = {}
         self.vectors = 0
         self.weight = 0.0  # of all holders
-        self._ring: list[Holder] = []  # all holders, to sample from
+        self._ring: list[Holder] = []  # those who hold something, to sample from
         self._shares = 0  # of all shards together
         self._turn = 0
         self._settled = 0
@@ -117,8 +117,6 @@ class Pool:
         """Let a trainer in and give it shards."""
         assert holder.key not in self.holders, f"{holder.key} holds already"
         self.holders[holder.key] = self.hungry[holder.key] = holder
-        holder.place = len(self._ring)
-        self._ring.append(holder)
         self.weight += holder.weight
         self.changed[holder.key] = holder
         self.feed(holder)
@@ -131,9 +129,6 @@ class Pool:
             self._take(holder, stock)
         self.changed.pop(key, None)
         del self.hungry[key]
-        last = self._ring.pop()
-        if last is not holder:
-            self._ring[holder.place], last.place = last, holder.place
 
     def reweigh(self) -> None:
         """Add up the weights anew, after they were changed to what trainers have shown."""
@@ -204,11 +199,11 @@ class Pool:
 
     def _sample(self, holder: Holder) -> list[Holder]:
         """Look at a bounded number of the others, going round so that all get their turn."""
-        start = self._turn % len(self._ring)
-        self._turn += SAMPLE
+        start = self._turn if self._turn < len(self._ring) else 0
+        self._turn = start + SAMPLE
         window = self._ring[start : start + SAMPLE]
         window += self._ring[: min(start, SAMPLE - len(window))]
-        return [h for h in window if h is not holder and h.shards]
+        return [h for h in window if h is not holder]
 
     def _cut(self, donor: Holder, taker: Holder) -> bool:
         """Move one whole shard, or share one, from donor to taker; False when that would only turn the tables."""
@@ -269,7 +264,9 @@ class Pool:
         stock.holders.append(holder)
         holder.shards[stock.hash] = stock
         self._shares += 1
-        self.hungry.pop(holder.key, None)
+        if self.hungry.pop(holder.key, None):
+            holder.place = len(self._ring)
+            self._ring.append(holder)
         holder.whole_vectors += stock.count
         holder.bytes += stock.bytes
         self.unowned.pop(stock.hash, None)
@@ -282,6 +279,9 @@ class Pool:
         self._shares -= 1
         if not holder.shards:
             self.hungry[holder.key] = holder
+            last = self._ring.pop()
+            if last is not holder:
+                self._ring[holder.place], last.place = last, holder.place
         holder.whole_vectors -= stock.count
         holder.bytes -= stock.bytes
         self.changed[holder.key] = holder

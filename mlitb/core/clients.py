@@ -67,6 +67,11 @@ class Clients:
         """Find the connection that still stands for the browser with this token."""
         return self._present.get(token) if token else None
 
+    def issued(self, number: int, token: str) -> None:
+        """Expect a browser that got its token before a restart."""
+        if token not in self._present and token not in self._absent:
+            self._leave(Identity(number, token))
+
     def identify(self, client: Client, hello: Hello) -> Identity:
         """Find out who is behind a connection: the browser with this token, or a new one."""
         before = self._present.pop(hello.resume, None)
@@ -83,6 +88,9 @@ class Clients:
         if identity is None or self._present.get(identity.token) is not client:
             return  # it never said Hello, or is back already
         del self._present[identity.token]
+        self._leave(identity)
+
+    def _leave(self, identity: Identity) -> None:
         self._absent[identity.token] = identity
         while len(self._absent) > MAX_ABSENT:
             del self._absent[next(iter(self._absent))]

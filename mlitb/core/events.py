@@ -85,7 +85,32 @@ class Ticked:
     """Nothing happened until the deadline."""
 
 
-Event = Connected | Received | Disconnected | Created | Attached | Wished | Stepped | Ticked
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A browser that got this token and number before the master was restarted is about to say Hello with it."""
+
+    client: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The owner takes a project back to a checkpoint, whose vectors the runtime keeps ready for Restore."""
+
+    project: str
+    labels: tuple[str, ...]
+    seed: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The master is to be stopped: what is open ends as it would, and no iteration opens any more."""
+
+
+Event = (
+    Connected | Received | Disconnected | Created | Attached | Wished | Stepped | Ticked | Issued | Restored | Draining
+)
 
 
 # --------------------------------------------------------------------------------------------------- effects
@@ -179,4 +204,11 @@ class Log:
     project: str = ""
 
 
-Effect = Send | Broadcast | Close | Initialise | Add | Step | Record | Save | Forget | Log
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Replace the project's parameters and optimizer state by those that came with Restored, at once."""
+
+    project: str
+
+
+Effect = Send | Broadcast | Close | Initialise | Add | Step | Record | Save | Forget | Log | Restore

@@ -23,10 +23,13 @@ from mlitb.core.events import (
     Connected,
     Created,
     Disconnected,
+    Draining,
     Effect,
     Event,
     Forget,
+    Issued,
     Received,
+    Restored,
     Send,
     Stepped,
     Ticked,
@@ -126,8 +129,22 @@ class Master:
                 self._change(event.project, lambda project: project.attach(event, self._now))
             case Wished():
                 self._wish(event.project, event.action, event.settings)
+            case Issued():
+                self._clients.issued(event.client, event.token)
+            case Restored():
+                self._change(event.project, lambda project: project.restore(event, self._now))
+            case Draining():
+                self._drain()
             case _:
                 raise AssertionError(event)
+
+    def _drain(self) -> None:
+        for project in self._projects.values():
+            project.draining = True
+
+    def at_rest(self) -> bool:
+        """Tell whether every project is between two iterations, as a checkpoint has it."""
+        return not any(project.open or project.stepping for project in self._projects.values())
 
     def _due(self) -> None:
         for project in self._projects.values():

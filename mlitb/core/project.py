@@ -28,6 +28,8 @@ from mlitb.core.events import (
     Initialise,
     Log,
     Record,
+    Restore,
+    Restored,
     Save,
     Send,
     Step,
@@ -82,6 +84,8 @@ class Project:
         self._judged_by = Expected(-1, False, 0, frozenset(), 0)
         self._settings: Settings | None = None  # wished for the next close
         self._initialise = False  # wished: back to the seed
+        self._restored: Restored | None = None  # wished: back to a checkpoint
+        self.draining = False  # the master is to be stopped: nothing opens any more
         self.stepping = ""  # what is under way: "step" or "initialise"
         self._save_every, self._saved_at, self._save = save_every, now, False
         if self.initialised:
@@ -281,6 +285,8 @@ class Project:
         assert self.open is None
         self._apply_settings()
         self._admit()
+        if self._restored:
+            self._take_back(self._restored)
         if self._initialise:
             self._reboot()
             return
@@ -342,10 +348,30 @@ class Project:
                 "initialise", Initialise(self.id, self.layers, len(self._admitted), self.seed, 0, self.learning_rate)
             )
 
+    def _take_back(self, to: Restored) -> None:
+        """Stand where a checkpoint stood; the iteration goes on counting, because a number is never used twice."""
+        self._restored = None
+        self.iteration += 1
+        self.labels, self.seed, self.learning_rate = to.labels, to.seed, to.learning_rate
+        self.last, self.trouble = {}, ""
+        self._sizes.add(self.network.size)
+        self.network = network.plan(self.layers, len(self.labels))
+        self._sizes.discard(self.network.size)
+        self.version += 1
+        self._introduce()
+        self._save = True
+        self.out.append(Restore(self.id))
+
     # -------------------------------------------------------------------------------------------- the opening
     def _try_open(self, now: float) -> None:
         """Open the next iteration if somebody has something to compute."""
-        wanted = self.running and self.initialised and self.phase is Phase.RESTING and self._admitted == self.labels
+        wanted = (
+            self.running
+            and not self.draining
+            and self.initialised
+            and self.phase is Phase.RESTING
+            and self._admitted == self.labels
+        )
         if not wanted or not any(self._could_work(browser) for browser in self.crew.browsers.values()):
             return
         self.crew.settle(now)
@@ -424,6 +450,16 @@ class Project:
                 raise AssertionError(action)
         self._save = True
         if action in ("pause", "reboot") and self.open:
+            self._break_off(now)
+        elif self.phase is Phase.RESTING:
+            self._between(now)
+
+    def restore(self, event: Restored, now: float) -> None:
+        """Go back to a checkpoint, between this iteration and the next; raises Refusal."""
+        if not self.initialised or self._admitted[: len(event.labels)] != event.labels:
+            raise Refusal(409, f"this checkpoint has other labels than {self.id} has now: branch it instead")
+        self._restored, self._initialise = event, False
+        if self.open:
             self._break_off(now)
         elif self.phase is Phase.RESTING:
             self._between(now)

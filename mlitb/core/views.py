@@ -31,6 +31,8 @@ def why(project: Project) -> str:
     trainers = [(browser, w) for browser, w in project.workers() if isinstance(w, Trainer)]
     if project.open or project.phase is Phase.REDUCING:
         return ""
+    if project.draining:
+        return "the server is being stopped; it will be back"
     if project.trouble:
         return project.trouble
     if not project.initialised:
