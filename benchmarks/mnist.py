@@ -58,13 +58,18 @@ def test_error(system: Running, test_data: Path) -> tuple[int, float]:
     return model.iteration, Predictor(model, network).evaluate(test_data).error
 
 
+def reach(system: Running, iteration: int, timeout_s: float) -> None:
+    """Wait until the project has reached an iteration."""
+    until(lambda: system.iteration("mnist") >= iteration, f"iteration {iteration}", timeout_s)
+
+
 def train(system: Running, page: Page, marks: list[int], period: float, test_data: Path) -> Iterator[dict[str, Any]]:
     """Add one worker and give a row at each marked iteration."""
     if system.project("mnist")["status"]["state"] == "paused":
         page.get_by_test_id("start").click()
     page.get_by_test_id("add-worker").click()
     for mark in marks:
-        until(lambda at=mark: system.iteration("mnist") >= at, f"iteration {mark}", mark * period * 1.2 + STALL_S)
+        reach(system, mark, mark * period * 1.2 + STALL_S)
         iteration, error = test_error(system, test_data)
         history = system.visitor.get("/api/projects/mnist/history").json()
         yield {

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Request, Response, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -40,10 +40,13 @@ class Weigher:
 
     def __init__(self, page: Page) -> None:
         self.sizes: dict[str, int] = {}
-        page.context.on("response", lambda response: self.sizes.setdefault(response.url, 0))
+        page.context.on("response", self._answered)
         page.context.on("requestfinished", self._finished)
 
-    def _finished(self, request: Any) -> None:
+    def _answered(self, response: Response) -> None:
+        self.sizes.setdefault(response.url, 0)
+
+    def _finished(self, request: Request) -> None:
         size = request.sizes()
         self.sizes[request.url] = size["responseBodySize"] + size["responseHeadersSize"]
 

@@ -13,7 +13,7 @@ def full() -> None:
 
 def test_calls_run_in_order_and_answer() -> None:
     async def scene() -> list[int]:
-        disk, seen = Disk(), []
+        disk, seen = Disk(), list[int]()
         for number in range(5):
             disk.tell(seen.append, number)
         await disk.ask(seen.append, 5)

@@ -51,7 +51,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path: Path
     data = bytearray(path.read_bytes())
     if damage == "flip":
         data[-1] ^= 1
-    path.write_bytes({"flip": data, "cut": data[:-7], "foreign": b"not a checkpoint"}[damage])
+    path.write_bytes(bytes({"flip": data, "cut": data[:-7], "foreign": b"not a checkpoint"}[damage]))
     found = store.load("digits")
     assert found is not None
     assert found.iteration == 1

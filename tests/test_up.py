@@ -16,9 +16,9 @@ from tests.running import command, free_port, running, until
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def failed_start(*arguments: str, **options: object) -> str:
+def failed_start(*arguments: str) -> str:
     """Run a command that must fail with one sentence; return the sentence."""
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, **options)  # type: ignore[call-overload]
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
