@@ -1,20 +1,57 @@
-"""Ready-made data sets as zips of label folders, and the commands that move data sets about.
+"""Ready-made data sets as zips of label folders: from scikit-learn, or from the data sets' own homes.
 
 Rules of this file:
 - A zip made here has the same bytes on every run: sorted names, a fixed date, no compression of what is compressed.
-- It talks to a running system by HTTP only.
+- What is downloaded is believed only by its published checksum, and is kept, so that it is downloaded once.
+- Formats that can carry code (pickles) are not read.
 """
 
+import gzip
+import hashlib
+import os
+import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlitb import pixels
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
-HELD_BACK = 5  # every fifth picture of a label is for testing
+HELD_BACK = 5  # every fifth digit of a label is for testing
+TIMEOUT_SECONDS = 60
+CHUNK_BYTES = 1_000_000
+
+Labelled = tuple[pixels.Pixels, NDArray[np.uint8]]  # images [n][y][x][channel] and their labels
+Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0: not known)
+
+
+class DatasetFailed(RuntimeError):
+    """A data set could not be made; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a data set: where it may be had, and the MD5 that its makers publish."""
+
+    name: str
+    homes: tuple[str, ...]
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyMade:
+    """A data set that `mlitb dataset get` knows: its files, its labels, the size of its pictures, its reader."""
+
+    sources: tuple[Source, ...]
+    labels: tuple[str, ...]
+    width: int
+    height: int
+    channels: int
+    read: Callable[[list[Path]], dict[str, Labelled]]  # the downloaded files -> train and test
 
 
 def digits_zip(path: Path) -> Path:
@@ -25,24 +62,173 @@ def digits_zip(path: Path) -> Path:
     try:
         from sklearn.datasets import load_digits  # type: ignore[import-untyped]
     except ImportError as error:
-        raise RuntimeError("the digits come with scikit-learn: pip install 'mlitb[demo]'") from error
+        raise DatasetFailed("the digits come with scikit-learn: pip install 'mlitb[demo]'") from error
     digits = load_digits()
     order = np.argsort(digits.target, kind="stable")
     images = np.rint(digits.images[order] * (255 / 16)).astype(np.uint8)[..., None]
-    write_zip(path, _numbered(images, digits.target[order]))
+    write_zip(path, sorted(_numbered(images, digits.target[order])))
     return path
 
 
 def write_zip(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Write files, given as (name, bytes), as a zip whose bytes depend on nothing else."""
+    """Write files, given as (name, bytes) in order, as a zip whose bytes depend on nothing else."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in sorted(files):
+        for name, data in files:
             archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), data)
 
 
-def _numbered(images: pixels.Pixels, labels: Iterable[int]) -> Iterable[tuple[str, bytes]]:
+def _numbered(images: pixels.Pixels, labels: Iterable[int]) -> Iterator[tuple[str, bytes]]:
     counts: dict[int, int] = {}
     for position, (image, label) in enumerate(zip(images, labels, strict=True)):
         counts[label] = counts.get(label, 0) + 1
         split = "test" if position % HELD_BACK == 0 else "train"
         yield f"{split}/{label}/{counts[label]:04}.png", pixels.encode_png(image)
+
+
+def ready_made_zip(wanted: ReadyMade, path: Path, cache: Path, progress: Progress) -> Path:
+    """Download what is missing of a data set and write its zip; return the path. Raises DatasetFailed."""
+    files = [fetch(source, cache, progress) for source in wanted.sources]
+    sets = wanted.read(files)
+    beside = path.with_suffix(".part")
+    write_zip(beside, sorted(_labelled_files(sets, wanted.labels)))
+    beside.replace(path)
+    return path
+
+
+def _labelled_files(sets: dict[str, Labelled], names: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    for split, (images, labels) in sets.items():
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            yield f"{split}/{names[label].replace('/', '-')}/{number:05}.png", pixels.encode_png(image)
+
+
+def fetch(source: Source, cache: Path, progress: Progress) -> Path:
+    """Return a source's file from the cache, or from the first home that gives it. Raises DatasetFailed."""
+    import httpx
+
+    path = cache / source.name
+    if path.exists() and _md5(path) == source.md5:
+        return path
+    reasons = []
+    for home in source.homes:
+        try:
+            _download(f"{home}{path.name}", path, progress)
+        except (httpx.HTTPError, OSError) as error:
+            reasons.append(f"{home}: {error or type(error).__name__}")
+            continue
+        if _md5(path) == source.md5:
+            return path
+        path.unlink()
+        reasons.append(f"{home}: what came has another checksum than its makers publish")
+    raise DatasetFailed(f"{path.name} could not be downloaded ({'; '.join(reasons)})")
+
+
+def _download(url: str, path: Path, progress: Progress) -> None:
+    import httpx
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    with httpx.stream("GET", url, timeout=TIMEOUT_SECONDS, follow_redirects=True) as answer, beside.open("wb") as out:
+        answer.raise_for_status()
+        total, done = int(answer.headers.get("content-length", 0)), 0
+        for part in answer.iter_raw(CHUNK_BYTES):
+            out.write(part)
+            done += len(part)
+            progress(done, total)
+    beside.replace(path)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Read a gzipped IDX file of unsigned bytes (http://yann.lecun.com/exdb/mnist/); raises DatasetFailed."""
+    data = gzip.decompress(path.read_bytes())
+    if data[:3] != b"\0\0\x08":
+        raise DatasetFailed(f"{path.name} is not an IDX file of bytes")
+    shape = np.frombuffer(data, ">u4", data[3], 4)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
+
+
+def read_mnist(files: list[Path]) -> dict[str, Labelled]:
+    """Read MNIST's four files: images and labels, to train and to test."""
+    images, labels, test_images, test_labels = (read_idx(path) for path in files)
+    return {"train": (images[..., None], labels), "test": (test_images[..., None], test_labels)}
+
+
+def read_cifar10(files: list[Path]) -> dict[str, Labelled]:
+    """Read CIFAR-10's binary archive: records of a label and 3 x 32 x 32 bytes."""
+    found: dict[str, list[bytes]] = {"train": [], "test": []}
+    with tarfile.open(files[0]) as archive:
+        for member in sorted(archive, key=lambda member: member.name):
+            name = member.name.rpartition("/")[2]
+            body = archive.extractfile(member) if name.endswith("_batch.bin") or name.startswith("data_batch") else None
+            if body is not None:
+                found["test" if name.startswith("test") else "train"].append(body.read())
+    return {split: _cifar_records(b"".join(parts)) for split, parts in found.items()}
+
+
+def _cifar_records(data: bytes) -> Labelled:
+    rows = np.frombuffer(data, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+    return rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), rows[:, 0]
+
+
+def cache_folder() -> Path:
+    """Return where downloads are kept: $XDG_CACHE_HOME/mlitb, by default ~/.cache/mlitb."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlitb"
+
+
+def cached_zip(name: str) -> Path | None:
+    """Return the zip that `mlitb dataset get NAME` made, if it did."""
+    path = cache_folder() / f"{name}.zip"
+    return path if path.exists() else None
+
+
+def _idx_sources(folder: str, homes: tuple[str, ...], md5s: tuple[str, ...]) -> tuple[Source, ...]:
+    kinds = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    return tuple(Source(f"{folder}/{kind}-ubyte.gz", homes, md5) for kind, md5 in zip(kinds, md5s, strict=True))
+
+
+MNIST = ReadyMade(
+    _idx_sources(
+        "mnist",
+        ("http://yann.lecun.com/exdb/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/"),
+        (
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "d53e105ee54ea40749a09fcbcd1e9432",
+            "9fb629c4189551a2d022fa330f9573f3",
+            "ec29112dd5afa0611ce80d1b7f02629c",
+        ),
+    ),
+    tuple("0123456789"), 28, 28, 1, read_mnist,
+)  # fmt: skip
+
+FASHION_MNIST = ReadyMade(
+    _idx_sources(
+        "fashion-mnist",
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        (
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "25c81989df183df01b3e8a0aad5dffbe",
+            "bef4ecab320f06d8554ea6380940ec79",
+            "bb300cfdad3c16e7a12a480ee83cd310",
+        ),
+    ),
+    ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    28, 28, 1, read_mnist,
+)  # fmt: skip
+
+CIFAR10 = ReadyMade(
+    (
+        Source(
+            "cifar10/cifar-10-binary.tar.gz",
+            ("https://www.cs.toronto.edu/~kriz/",),
+            "c32a1d4ab5d03f1284b67883e8d87530",
+        ),
+    ),
+    ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    32, 32, 3, read_cifar10,
+)  # fmt: skip
+
+READY_MADE = {"mnist": MNIST, "fashion-mnist": FASHION_MNIST, "cifar10": CIFAR10}
