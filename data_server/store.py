@@ -9,6 +9,7 @@ Rules of this file:
 - One process owns the folder (a lock file says so); all changes happen under one lock.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -24,6 +25,7 @@ from data_server.index import Document, Index, IndexUnavailable, RedisIndex, Sql
 from data_server.ingest import Source
 from data_server.settings import Settings
 
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # file systems without hard links
 SETS = ("validation", "test")
 
 
@@ -232,7 +234,12 @@ class Store:
     def _keep_zip(self, upload: Path, sha256: str) -> None:
         """Give an upload a second name; the first goes with its folder, once the index knows the second."""
         beside = upload.with_suffix(".linked")
-        os.link(upload, beside)
+        try:
+            os.link(upload, beside)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            shutil.copyfile(upload, beside)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         place(beside, self.zips / f"{sha256}.zip")
