@@ -71,6 +71,7 @@ export function makeApi(request, dataUrl, words) {
     remove: (id) => master("DELETE", at(id)),
     attach: (id, dataset) => master("POST", `${at(id)}/data`, { dataset }),
     modelUrl: (id) => `/api${at(id)}/model.json`,
+    thumbnailsUrl: (id, label) => `${dataUrl}/datasets/${encodeURIComponent(id)}/thumbnails/${label}.png`,
     datasets: () => store("GET", `${dataUrl}/datasets`),
     dataset: (id) => store("GET", `${dataUrl}/datasets/${encodeURIComponent(id)}`),
     cut: async (id, size) => store("POST", `${dataUrl}/datasets/${encodeURIComponent(id)}/cuts?${query({ ...size, mode: "crop" })}`, { ticket: await ticket() }),

@@ -16,7 +16,7 @@ const words = text.chart;
 const FIGURES = [
   { key: "error", name: words.error, note: words.errorNote, show: percent, tick: wholePercent },
   { key: "loss", name: words.loss, note: words.lossNote, show: loss, tick: (value) => String(value) },
-  { key: "power", name: words.power, note: words.powerNote, show: count, tick: (value) => (value >= 1000 ? `${value / 1000}k` : String(value)) },
+  { key: "power", name: words.power, note: words.powerNote, show: count, tick: (value) => (value >= 1000 ? `${value / 1000}k` : Number.isInteger(value) ? String(value) : "") },
 ];
 
 /** @param {{env: Env, points: Point[], name: string}} props */

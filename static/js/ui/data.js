@@ -39,7 +39,7 @@ export function DataPanel({ env, project, upload }) {
         <h2 id="data-title">${words.title}</h2>
         ${has && html`<span class="panel-note">${words.summary(project.status.data_vectors, project.status.labels)}</span>`}
       </div>
-      ${!has && !owner && html`<p class="panel-empty">${words.none}</p>`} ${project.datasets.map(({ dataset, labels }) => html`<${Labels} key=${dataset} names=${labels} report=${reports.find(({ id }) => id === dataset)} />`)}
+      ${!has && !owner && html`<p class="panel-empty">${words.none}</p>`} ${project.datasets.map(({ dataset, labels }) => html`<${Labels} key=${dataset} names=${labels} report=${reports.find(({ id }) => id === dataset)} picture=${(/** @type {number} */ label) => env.api.thumbnailsUrl(dataset, label)} />`)}
       ${problem && html`<${Problem}>${problem}<//>`}
       <${Outcome} upload=${upload} />
       ${owner &&
@@ -58,8 +58,8 @@ const hasPart = (labels, part) => labels.some((label) => label[part] > 0);
 /** The labels as the project names them, until the data server has told their counts. @param {string[]} names @returns {Label[]} */
 const uncounted = (names) => names.map((name) => ({ name, train: NaN, validation: 0, test: 0 }));
 
-/** How many pictures each label has. @param {{names: string[], report: Report | undefined}} props */
-function Labels({ names, report }) {
+/** How many pictures each label has. @param {{names: string[], report: Report | undefined, picture: (label: number) => string}} props */
+function Labels({ names, report, picture }) {
   const labels = report?.labels ?? uncounted(names);
   const most = Math.max(1, ...labels.map((label) => label.train || 0));
   const [validation, test] = [hasPart(labels, "validation"), hasPart(labels, "test")];
@@ -76,9 +76,9 @@ function Labels({ names, report }) {
         </thead>
         <tbody>
           ${labels.map(
-            (label) => html`<tr>
+            (label, index) => html`<tr>
               <th scope="row">${label.name}</th>
-              <td class="bar"><span aria-hidden="true" style=${{ transform: `scaleX(${(label.train || 0) / most})` }}></span></td>
+              <td class="bar"><${Pictures} src=${picture(index)} /><span aria-hidden="true" style=${{ transform: `scaleX(${(label.train || 0) / most})` }}></span></td>
               <td class="number">${count(label.train)}</td>
               ${validation && html`<td class="number">${count(label.validation)}</td>`} ${test && html`<td class="number">${count(label.test)}</td>`}
             </tr>`,
@@ -88,6 +88,9 @@ function Labels({ names, report }) {
     </div>
   `;
 }
+
+/** Some of a label's pictures; where they cannot be had their place stays empty. @param {{src: string}} props */
+const Pictures = ({ src }) => html`<img src=${src} alt="" height="20" loading="lazy" decoding="async" onError=${(/** @type {any} */ event) => event.target.classList.add("missing")} />`;
 
 /** Data sets that the data server has and this project does not. @param {{env: Env, project: Project, upload: Upload}} props */
 function Existing({ env, project, upload }) {

@@ -1,5 +1,5 @@
 // A network as a table: each layer with its options, output size and parameters.
-import { count } from "./format.js";
+import { count, NONE } from "./format.js";
 import { html } from "./preact.js";
 import { describe, parameterCount } from "./shapes.js";
 import { text } from "./text.js";
@@ -25,7 +25,7 @@ export function NetworkTable({ layers, labels }) {
                 <span class="layer-type">${row.layer.type.replaceAll("_", " ")}</span>
                 <span class="layer-options">${row.problem || row.options || (row.grows ? text.network.perLabel : "")}</span>
               </td>
-              <td class="number left">${row.shape.join("×")}</td>
+              <td class="number left">${row.shape.join("×") || NONE}</td>
               <td class="number">${row.parameters ? count(row.parameters) : ""}</td>
             </tr>`,
           )}

@@ -4,7 +4,7 @@ import { NewProject } from "./create.js";
 import { Icon } from "./icons.js";
 import { Badge, Problem } from "./parts.js";
 import { html, useEffect, useSignal } from "./preact.js";
-import { text } from "./text.js";
+import { sentence, text } from "./text.js";
 
 /** @typedef {import("./types").Project} Project @typedef {import("./types").Env} Env */
 
@@ -96,7 +96,7 @@ function Card({ env, project }) {
         ${figures.map(([name, value, unit]) => html`<div><dt>${name}</dt><dd>${value}${unit && html`<span class="unit">${unit}</span>`}</dd></div>`)}
       </dl>
       <p class="card-foot">
-        ${status.why || (status.data_vectors ? text.data.summary(status.data_vectors, status.labels) : text.data.none)}
+        ${sentence(status.why) || (status.data_vectors ? text.data.summary(status.data_vectors, status.labels) : text.data.none)}
       </p>
     </li>
   `;

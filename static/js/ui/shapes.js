@@ -72,12 +72,15 @@ function options(layer) {
  */
 export function describe(layers, labels) {
   let from = [0, 0, 0];
+  let whole = true;
   return layers.map((layer, index) => {
     const made = step(layer, from, labels);
     const possible = made.shape.every((n) => Number.isInteger(n) && n > 0);
-    const problem = possible ? "" : `${layer.type}: nothing is left of ${from.slice(0, 2).join("×")}`;
+    const problem = possible || !whole ? "" : `it does not fit into ${from.join("×")}`;
+    const row = { layer, name: layer.name ?? `${layer.type}${index}`, options: options(layer), ...made, problem };
+    whole &&= possible;
     from = made.shape;
-    return { layer, name: layer.name ?? `${layer.type}${index}`, options: options(layer), ...made, problem };
+    return whole ? row : { ...row, shape: [], parameters: 0 };
   });
 }
 

@@ -154,6 +154,7 @@ export interface Api {
   remove(id: string): Promise<unknown>;
   attach(id: string, dataset: string): Promise<unknown>;
   modelUrl(id: string): string;
+  thumbnailsUrl(dataset: string, label: number): string;
   datasets(): Promise<Report[]>;
   dataset(id: string): Promise<Report>;
   cut(dataset: string, size: Size): Promise<Report>;
