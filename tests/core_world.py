@@ -323,7 +323,8 @@ class World:
             shards = [assign.shards[i] for i in order.ready]
             assert {shard.hash for shard in shards} <= browser.ready[order.worker], "a shard that is not unpacked"
             pieces = [Piece(s.hash, s.count, s.offset, s.step) for s in shards]
-            assert 0 < order.limit <= sum(piece.size for piece in pieces)
+            assert order.limit > 0
+            assert order.local_rate or order.limit <= sum(piece.size for piece in pieces)
             assert order.micro_batch in (1, 4, 16)
             assert 0 < order.until_ms <= 1000 * self.project(orders.project).settings.period
             rows.append((browser.number, order, pieces))

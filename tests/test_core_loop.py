@@ -523,3 +523,19 @@ def test_checkpoints_come_at_their_interval_and_at_every_change() -> None:
         assert world.now - before == pytest.approx(1.0)
     assert saved == 3
     assert Save in map(type, world.control("pause"))
+
+
+# ---------------------------------------------------------------------------------------------------------- local steps
+def test_local_steps_go_round_as_often_as_the_budget_allows(world: World) -> None:
+    world.control("set", local_steps=True, local_rate=0.1, local_batch=4)
+    browser = world.worker()
+    order = browser.orders["p"].orders[0]
+    assert (order.local_rate, order.local_momentum, order.micro_batch) == (0.1, 0.9, 4)
+    world.answer(browser, counts=1000, ms=800.0)  # 128 vectors, almost eight times round
+    assert browser.refused == []
+    world.close()
+    assert browser.orders["p"].orders[0].cursor == 1000
+    assert world.vectors["p"].records[-1]["vectors"] == 1000
+    assert world.master.status("p", 0).efficiency == pytest.approx(128 / 1250)
+    [row] = world.master.roster("p", browser.number, 0).rows
+    assert row.state != "saturated"

@@ -38,6 +38,13 @@ def test_golden_orders() -> None:
         assert [[v.piece, v.index, v.key] for v in stream.take(row["cursor"], row["count"])] == row["vectors"]
 
 
+def test_golden_walks() -> None:
+    for row in GOLDEN["walks"]:
+        order = GOLDEN["orders"][row["orders"]]
+        stream = Stream([Piece(**shard) for shard in order["shards"]], order["seed"])
+        assert [[v.piece, v.index, v.key] for v in stream.walk(row["cursor"], row["count"])] == row["vectors"]
+
+
 @given(u32, st.integers(0, 2**40), st.integers(1, 3000))
 def test_a_permutation_holds_every_number_once(seed: int, turn: int, size: int) -> None:
     assert np.array_equal(np.sort(permutation(seed, turn, size)), np.arange(size))

@@ -28,6 +28,10 @@ class Settings:
     seed: int = 0  # of parameters, orders, dropout; a change acts at the next reboot
     close_when_saturated: bool = False  # close early once all have used all they hold
     vectors: int = 0  # the most that one trainer computes in one iteration, 0: any
+    local_steps: bool = False  # trainers take steps of their own and answer with the difference
+    local_rate: float = 0.05
+    local_momentum: float = 0.9
+    local_batch: int = 16  # 1, 4 or 16 vectors a local step
     hyper: Hyper = field(default_factory=Hyper)
 
     @property
@@ -52,6 +56,10 @@ class Settings:
             seed=_whole("seed", own["seed"], 2**32 - 1),
             close_when_saturated=_flag("close_when_saturated", own["close_when_saturated"]),
             vectors=_whole("vectors", own["vectors"], 10**9),
+            local_steps=_flag("local_steps", own["local_steps"]),
+            local_rate=_share("local_rate", own["local_rate"], 1e-9, 10.0),
+            local_momentum=_share("local_momentum", own["local_momentum"], 0.0, 0.99999),
+            local_batch=_batch(own["local_batch"]),
             hyper=Hyper.parse(merged),
         )
 
@@ -74,6 +82,18 @@ def _number(key: str, value: Any, low: float, high: float) -> float:
     ):
         raise Refusal(422, f"{key} must be a number of seconds from {low:g} to {high:g}, not {value!r}")
     return float(value)
+
+
+def _share(key: str, value: Any, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise Refusal(422, f"{key} must be a number from {low:g} to {high:g}, not {value!r}")
+    return float(value)
+
+
+def _batch(value: Any) -> int:
+    if isinstance(value, bool) or value not in (1, 4, 16):
+        raise Refusal(422, f"local_batch must be 1, 4 or 16, not {value!r}")
+    return int(value)
 
 
 def _whole(key: str, value: Any, high: int) -> int:

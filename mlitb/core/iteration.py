@@ -20,6 +20,10 @@ FIRST_FLOPS = 1e9
 """What a trainer is taken for before its first answer: a slow phone, so that its first micro-batch is not too long."""
 
 
+ANY = 10**9
+"""The limit of an order that may go round as often as it likes."""
+
+
 @dataclass(slots=True)
 class Iteration:
     """The figures of the open iteration."""
@@ -31,6 +35,7 @@ class Iteration:
     awaiting: set[int] = field(default_factory=set)  # connections
     unfinished: int = 0  # awaited browsers whose answer left something undone
     vectors: int = 0
+    distinct: int = 0  # with local steps a vector may be used again
     loss: float = 0.0
     wrong: int = 0
     trainers: int = 0
@@ -70,13 +75,15 @@ class Iteration:
         return Orders(project, self.number, tuple(orders)) if orders else None
 
     def _order(self, trainer: Trainer, budget_ms: float, flops: int) -> Order:
-        until_ms = budget_ms * trainer.intensity
-        ms_per_vector = 1000 / (trainer.power or FIRST_FLOPS / flops)
-        limit = min(trainer.size, self.settings.vectors or trainer.size)
+        settings, until_ms = self.settings, budget_ms * trainer.intensity
+        power = trainer.power or FIRST_FLOPS / flops
+        most = ANY if settings.local_steps else trainer.size
+        micro_batch = settings.local_batch if settings.local_steps else micro_batch_of(until_ms, 1000 / power)
         trainer.budget_ms = until_ms
         trainer.order = Order(
-            trainer.number, trainer.assignment, trainer.positions, trainer.seed, trainer.cursor,
-            micro_batch_of(until_ms, ms_per_vector), round(until_ms, 3), limit,
+            trainer.number, trainer.assignment, trainer.positions, trainer.seed, trainer.cursor, micro_batch,
+            round(until_ms, 3), min(most, settings.vectors or most),
+            *((settings.local_rate, settings.local_momentum) if settings.local_steps else ()),
         )  # fmt: skip
         self.potential += trainer.power * self.settings.period
         return trainer.order
@@ -108,6 +115,7 @@ class Iteration:
             return
         self._log(browser, trainer, order, result.count)
         self.vectors += result.count
+        self.distinct += min(result.count, trainer.size)
         self.loss += result.loss
         self.wrong += result.wrong
         self.trainers += 1
@@ -143,5 +151,5 @@ class Iteration:
         return self.loss / self.vectors if self.vectors else -1.0
 
     def efficiency(self) -> float:
-        """Give vectors used / vectors that the devices could have computed in T."""
-        return min(1.0, self.vectors / self.potential) if self.potential else 0.0
+        """Give distinct vectors used / vectors that the devices could have computed in T."""
+        return min(1.0, self.distinct / self.potential) if self.potential else 0.0

@@ -195,6 +195,8 @@ class Order:
     micro_batch: int  # 1, 4 or 16
     until_ms: float  # compute for so long
     limit: int  # and for at most so many vectors
+    local_rate: float = 0.0  # above 0: local steps of SGD with this rate instead of one gradient (docs: "Local steps")
+    local_momentum: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,13 @@ class Stream:
         for number in at(self.seed, turn, self.size, positions.astype(np.uint32)):
             yield self._vector(int(number))
 
+    def walk(self, cursor: int, count: int) -> Iterator[Vector]:
+        """Yield `count` vectors of the stream from a cursor on, reshuffled at each time round: for local steps."""
+        while count:
+            here = min(count, self.size - cursor % self.size)
+            yield from self.take(cursor, here)
+            cursor, count = cursor + here, count - here
+
     def _vector(self, number: int) -> Vector:
         place = int(np.searchsorted(self._starts, number, side="right")) - 1
         piece = self.pieces[place]

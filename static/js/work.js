@@ -101,6 +101,19 @@ export class Stream {
   }
 
   /**
+   * Yield vectors of the stream from a cursor on, reshuffled at each time round, without an end: for local steps.
+   * @param {number} cursor
+   * @returns {Generator<Vector>}
+   */
+  *walk(cursor) {
+    for (;;) {
+      const here = this.size - (cursor % this.size);
+      yield* this.take(cursor, here);
+      cursor += here;
+    }
+  }
+
+  /**
    * @param {number} number
    * @returns {Vector}
    */

@@ -22,7 +22,7 @@ ROOT = HERE.parent.parent
 HASHES = ["00ff" * 16, "fffffffe" + "ab" * 28, "12345678" * 8]
 
 SHARD = m.Shard(HASHES[0], "c1", 128, 20480, (0, 2, 1), 1, 3)
-ORDER = m.Order(3, 2, (0, 2), 4_294_967_295, 5_000_000_000, 16, 3612.5, 128)
+ORDER = m.Order(3, 2, (0, 2), 4_294_967_295, 5_000_000_000, 16, 3612.5, 128, 0.05, 0.9)
 ROW = m.WorkerRow(
     1, 3, "Chrome on Ändroid, 8 cores", "trainer", "saturated", "this link needs T ≥ 6 s", 256, 128, 100,
     1234.5, 41.25, 950.0, 0.5,
@@ -97,20 +97,31 @@ def work() -> dict[str, Any]:
         [(HASHES[0], 20, 0, 1)], [(HASHES[1], 17, 2, 3), (HASHES[0], 5, 0, 1)],
         [(HASHES[2], 3, 4, 5), (HASHES[1], 40, 39, 40), (HASHES[0], 128, 1, 7)],
     ]  # fmt: skip
-    orders = []
+    orders: list[dict[str, Any]] = []
+    streams: list[Stream] = []
     for seed, (pieces, cursor, count) in enumerate(
         [(lists[0], 0, 20), (lists[0], 33, 20), (lists[1], 4, 9), (lists[2], 12_000_000_007, 19)]
     ):
         stream = Stream([Piece(*piece) for piece in pieces], seed)
+        streams.append(stream)
         vectors = [[v.piece, v.index, v.key] for v in stream.take(cursor, count)]
         shards = [dict(zip(("hash", "count", "offset", "step"), piece, strict=True)) for piece in pieces]
         orders.append(
             {"seed": seed, "shards": shards, "cursor": cursor, "count": count, "size": stream.size, "vectors": vectors}
         )
+    walks = [
+        {
+            "orders": i,
+            "cursor": 30,
+            "count": 50,
+            "vectors": [[v.piece, v.index, v.key] for v in streams[i].walk(30, 50)],
+        }
+        for i in range(len(orders))
+    ]
     keys = [
         {"parts": parts, "value": keyed(*parts)} for parts in ([0], [1, 2, 3], [4_294_967_296, 7], [4_294_967_295] * 3)
     ]
-    return {"keyed": keys, "permutations": permutations, "orders": orders}
+    return {"keyed": keys, "permutations": permutations, "orders": orders, "walks": walks}
 
 
 if __name__ == "__main__":

@@ -26,6 +26,15 @@ describe("work", () => {
     }
   });
 
+  it("walks on through the rounds as Python does", () => {
+    for (const {orders: place, cursor, count, vectors} of golden.walks) {
+      const {shards, seed} = golden.orders[place];
+      const walk = new Stream(shards, seed).walk(cursor);
+      const taken = Array.from({length: count}, () => walk.next().value);
+      expect(taken.map(({piece, index, key}) => [piece, index, key])).to.eql(vectors);
+    }
+  });
+
   it("uses each vector of a shard's stride once in an order, wherever the cursor stands", () => {
     const stream = new Stream([{hash: "0".repeat(64), count: 100, offset: 2, step: 3}], 5);
     const seen = [...stream.take(1_000_003, stream.size)].map(({index}) => index).sort((a, b) => a - b);
