@@ -109,8 +109,8 @@ class EngineNetwork:
         """Add the gradients of a micro-batch to the sum; return the summed loss and the number of wrong answers.
 
         `pixels` are (n, height, width, channels), uint8 or float32 in 0 … 1; `labels` and `keys` (n,). (seed,
-        iteration, key of the vector) decide dropout and augmentation. Raise EngineError, and add nothing, when a pixel, a label
-        or the loss is wrong.
+        iteration, key of the vector) decide dropout and augmentation. Raise EngineError, and add nothing, when a
+        pixel, a label or the loss is wrong.
         """
         n, floats = self._put(pixels, labels)
         self._keys[:n] = 0 if keys is None else np.asarray(keys, np.uint32)

@@ -49,7 +49,8 @@ class Windows:
     @staticmethod
     def count(size: int, kernel: int, step: int, pad: int, rounds: bool) -> int:
         room = size + 2 * pad - kernel
-        assert room >= 0 and pad < kernel
+        assert room >= 0, "the window does not fit"
+        assert pad < kernel, "the padding is too wide"
         return (2 * room + step) // (2 * step) + 1 if rounds else room // step + 1
 
     def inside(self) -> Iterator[tuple[int, int, slice, slice]]:
@@ -70,6 +71,15 @@ class Layer:
     """One layer: made from its spec and the shape of its input; `shape` is that of its output."""
 
     parameters: tuple[tuple[int, ...], ...] = ()
+    shape: Shape
+    input: Shape
+    x: Array
+    y: Array
+    p: Array
+    slope: Array
+    normal: Array
+    deviation: Array
+    padded: Array
 
     def __init__(self, spec: Spec, shape: Shape, labels: int) -> None:
         self.spec, self.shape, self.labels = spec, shape, labels
@@ -78,7 +88,8 @@ class Layer:
         self.index = 0
         self.prepare(shape)
 
-    def prepare(self, shape: Shape) -> None: ...
+    def prepare(self, shape: Shape) -> None:
+        """Read the spec; the layer's output has its input's shape unless this says otherwise."""
 
     def forward(self, x: Array) -> Array:
         raise NotImplementedError
@@ -166,7 +177,7 @@ class GlobalAveragePool(Layer):
         self.input, self.shape = shape, (1, 1, shape[2])
 
     def forward(self, x: Array) -> Array:
-        return x.mean((1, 2), keepdims=True)
+        return np.asarray(x.mean((1, 2), keepdims=True))
 
     def backward(self, d: Array) -> Array:
         return np.broadcast_to(d / (self.input[0] * self.input[1]), (len(d), *self.input)).copy()
@@ -189,11 +200,9 @@ class FullyConnected(Layer):
 
 
 class LeakyRelu(Layer):
-    def prepare(self, shape: Shape) -> None:
-        self.below = 0.0 if self.spec["type"] == "relu" else self.spec.get("slope", 0.01)
-
     def forward(self, x: Array) -> Array:
-        self.slope = np.where(x > 0, 1.0, self.below)
+        below = 0.0 if self.spec["type"] == "relu" else self.spec.get("slope", 0.01)
+        self.slope = np.where(x > 0, 1.0, below)
         return x * self.slope
 
     def backward(self, d: Array) -> Array:
@@ -225,11 +234,11 @@ class Maxout(Layer):
 
     def forward(self, x: Array) -> Array:
         self.x = x.reshape(len(x), *self.shape, self.groups)
-        return self.x.max(-1)
+        return np.asarray(self.x.max(-1))
 
     def backward(self, d: Array) -> Array:
         first = np.arange(self.groups) == self.x.argmax(-1)[..., None]
-        return (d[..., None] * first).reshape(len(d), *self.shape[:2], -1)
+        return np.asarray((d[..., None] * first).reshape(len(d), *self.shape[:2], -1))
 
 
 class Dropout(Layer):
@@ -271,7 +280,7 @@ class GroupNorm(Layer):
         self.gradients = [(d * normal).sum((0, 1, 2)), d.sum((0, 1, 2))]
         g, over = self.split(d * self.values[0]), (1, 2, 4)
         along = (g * self.normal).mean(over, keepdims=True)
-        return ((g - g.mean(over, keepdims=True) - self.normal * along) / self.deviation).reshape(d.shape)
+        return np.asarray(((g - g.mean(over, keepdims=True) - self.normal * along) / self.deviation).reshape(d.shape))
 
 
 class Add(Layer):
@@ -289,7 +298,7 @@ class Softmax(Layer):
         return self.p
 
     def losses(self, labels: NDArray[np.int64]) -> Array:
-        return -np.log(self.p[np.arange(len(labels)), 0, 0, labels])
+        return np.asarray(-np.log(self.p[np.arange(len(labels)), 0, 0, labels]))
 
     def backward(self, d: Array) -> Array:
         return self.p - d
@@ -301,7 +310,7 @@ class SquaredError(Layer):
         return x
 
     def losses(self, labels: NDArray[np.int64]) -> Array:
-        return ((self.y[:, 0, 0] - np.eye(self.shape[2])[labels]) ** 2).sum(-1) / 2
+        return np.asarray(((self.y[:, 0, 0] - np.eye(self.shape[2])[labels]) ** 2).sum(-1) / 2)
 
     def backward(self, d: Array) -> Array:
         return self.y - d
@@ -358,7 +367,7 @@ class Network:
             if isinstance(layer, Add):
                 y = y + self.outputs[self.names.index(layer.spec["from"])]
             self.outputs.append(y)
-        return self.outputs[-1]
+        return np.asarray(self.outputs[-1])
 
     def loss(self, pixels: NDArray[Any], labels: NDArray[np.int64]) -> float:
         """Return the loss summed over the vectors."""
