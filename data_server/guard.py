@@ -6,8 +6,8 @@ Rules of this file:
 """
 
 from collections import Counter
+from functools import lru_cache
 
-from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +18,8 @@ from data_server.settings import Settings
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 TUS_REQUEST = ("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Defer-Length")
 TUS_RESPONSE = ("Location", "Upload-Offset", "Upload-Length", "Tus-Version", "Tus-Resumable", "Tus-Max-Size")
+CHECKED = (b"host", b"origin")
+REMEMBERED = 1_000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -42,30 +44,34 @@ class Guard:
     """Checks Host and Origin, and counts requests by outcome."""
 
     def __init__(self, app: ASGIApp, settings: Settings, counters: Counter[str]) -> None:
-        self._app, self._settings, self._counters = app, settings, counters
+        self._app, self._counters = app, counters
+        # The same few names come with every request; strangers' names push each other out.
+        self._host_allowed = lru_cache(REMEMBERED)(lambda host: host_allowed(host, settings))
+        self._origin_allowed = lru_cache(REMEMBERED)(lambda origin: origin_allowed(origin, settings))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        self._counters["requests"] += 1
+        counters = self._counters
+        counters["requests"] += 1
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                self._counters[f"status {message['status']}"] += 1
+                counters[f"status {message['status']}"] += 1
             await send(message)
 
         refused = self._refusal(scope)
         await (refused or self._app)(scope, receive, counted)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
-        headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
-        if not host_allowed(host, self._settings):
+        headers = {name: value for name, value in scope["headers"] if name in CHECKED}
+        host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin", b"").decode("latin-1")
+        if not self._host_allowed(host):
             self._counters["refused host"] += 1
             why = f"this server does not answer to the name {host[:200]!r}: start it with --lan or --allow-host"
             return JSONResponse({"detail": why}, 400)
-        if origin and scope["method"] not in SAFE and not origin_allowed(origin, self._settings):
+        if origin and scope["method"] not in SAFE and not self._origin_allowed(origin):
             self._counters["refused origin"] += 1
             return JSONResponse({"detail": f"pages of {origin[:200]!r} may not change anything here"}, 403)
         return None
