@@ -208,6 +208,39 @@ def test_what_the_server_refuses_stands_at_the_layers(owner: Page) -> None:
     owner.wait_for_url("**/project/own-layers")
 
 
+def test_layers_are_edited_by_hand(owner: Page, system: Running) -> None:
+    owner.get_by_test_id("new-project").click()
+    owner.get_by_test_id("project-name").fill("By hand")
+    rows, total = owner.get_by_test_id("layer-row"), owner.get_by_test_id("network-total")
+    expect(rows).to_have_count(6)
+    expect(total).to_contain_text("2,730 parameters")
+    owner.get_by_label("filters: Convolution 1").fill("4")
+    owner.get_by_label("filters: Convolution 1").press("Enter")
+    expect(total).to_contain_text("690 parameters")
+    expect(owner.get_by_test_id("preset")).to_have_value("edited")
+    owner.get_by_test_id("add-dropout").click()
+    expect(rows.nth(4)).to_contain_text("Dropout")
+    owner.get_by_role("button", name="Move Dropout 4 up").click()
+    expect(rows.nth(3)).to_contain_text("Dropout")
+    rows.nth(3).locator(".grip").drag_to(rows.nth(1))
+    expect(rows.nth(1)).to_contain_text("Dropout")
+    owner.get_by_role("button", name="Remove Dropout 1").click()
+    expect(rows).to_have_count(6)
+    owner.get_by_test_id("undo").click()
+    expect(rows.nth(1)).to_contain_text("Dropout")
+    owner.get_by_test_id("redo").click()
+    expect(rows).to_have_count(6)
+    owner.get_by_label("kernel: Convolution 1").fill("3×20")
+    owner.get_by_label("kernel: Convolution 1").press("Tab")
+    expect(rows.nth(1)).to_contain_text("does not fit into 8×8×1")
+    owner.get_by_test_id("create").click()
+    expect(rows.nth(1)).to_contain_text("a kernel of 20 does not fit")
+    owner.get_by_test_id("undo").click()
+    owner.get_by_test_id("create").click()
+    owner.wait_for_url("**/project/by-hand")
+    assert system.project("by-hand")["layers"][1]["filters"] == 4
+
+
 def test_start_pause_reboot_and_remove(owner: Page, system: Running) -> None:
     name = project(system, "controlled")
     owner.goto(f"{system.master}/project/{name}")

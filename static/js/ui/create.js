@@ -1,29 +1,31 @@
 // A new project: name, network, period, hyper-parameters. What the server refuses is shown at the field that it is about.
+import { LayerEditor } from "./editor.js";
 import { Icon } from "./icons.js";
-import { NetworkTable } from "./network.js";
 import { Dialog, Field, Problem } from "./parts.js";
 import { html, useSignal } from "./preact.js";
 import { HYPER, layersOf, PRESETS } from "./presets.js";
 import { HyperFields, readHyper } from "./settings.js";
+import { inputSize } from "./shapes.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./types").Env} Env @typedef {import("./types").Layer} Layer */
-/** @typedef {{name: string, preset: string, width: number, height: number, channels: number, period: string, json: string, hyper: Record<string, string>}} Draft */
+/** @typedef {{name: string, preset: string, edits: import("./editor.js").Edits, period: string, json: string, hyper: Record<string, string>}} Draft */
 
-const OWN = "own";
+const OWN = "own"; // the layers as JSON
+const EDITED = "edited"; // a preset that was changed
 const words = text.create;
 
 /** @param {string} id @returns {Draft} */
 function draftOf(id) {
   const preset = PRESETS.find((known) => known.id === id) ?? PRESETS[0];
   const hyper = { ...Object.fromEntries(HYPER.map(({ key, value }) => [key, String(value)])), learning_rate: String(preset.rate) };
-  return { name: "", preset: preset.id, ...preset.size, period: String(preset.period), json: "", hyper };
+  const edits = { layers: layersOf(preset, preset.size), past: [], future: [] };
+  return { name: "", preset: preset.id, edits, period: String(preset.period), json: "", hyper };
 }
 
 /** @param {Draft} draft @returns {{layers: Layer[], problem: string}} */
 function readLayers(draft) {
-  const preset = PRESETS.find((known) => known.id === draft.preset);
-  if (preset) return { layers: layersOf(preset, { width: draft.width, height: draft.height, channels: draft.channels }), problem: "" };
+  if (draft.preset !== OWN) return { layers: draft.edits.layers, problem: "" };
   try {
     const layers = JSON.parse(draft.json);
     return Array.isArray(layers) && layers.every((layer) => typeof layer?.type === "string") ? { layers, problem: "" } : { layers: [], problem: words.notList };
@@ -132,16 +134,18 @@ function NetworkFields({ draft, set, problem }) {
   const { layers } = readLayers(draft);
   const choose = (/** @type {Event} */ event) => {
     const id = typed(event);
-    const preset = PRESETS.find((known) => known.id === id);
-    if (preset) set({ preset: id, ...preset.size, period: String(preset.period), hyper: { ...draft.hyper, learning_rate: String(preset.rate) } });
-    else set({ preset: OWN, json: draft.json || pretty(layers) });
+    if (id === OWN) return set({ preset: OWN, json: pretty(layers) });
+    const { edits, period, hyper } = draftOf(id);
+    set({ preset: id, edits: { ...edits, past: [...draft.edits.past, draft.edits.layers] }, period, hyper: { ...draft.hyper, learning_rate: hyper.learning_rate } });
   };
+  const edit = (/** @type {import("./editor.js").Edits} */ edits) => set({ edits, preset: EDITED });
   return html`
     <${Field}
       label=${words.preset}
       hint=${PRESETS.find(({ id }) => id === draft.preset)?.note ?? words.layersHint}
       control=${(/** @type {object} */ tied) => html`<select ...${tied} data-testid="preset" value=${draft.preset} onChange=${choose}>
         ${PRESETS.map(({ id, name }) => html`<option value=${id}>${name}</option>`)}
+        <option value=${EDITED} hidden=${draft.preset !== EDITED}>${text.network.edited}</option>
         <option value=${OWN}>${words.own}</option>
       </select>`}
     />
@@ -150,11 +154,9 @@ function NetworkFields({ draft, set, problem }) {
           label=${words.layers}
           problem=${problem}
           control=${(/** @type {object} */ tied) =>
-            html`<textarea ...${tied} data-testid="layers-json" rows="10" spellcheck="false" onInput=${(/** @type {Event} */ event) => set({ json: typed(event) })} value=${draft.json}></textarea>`}
+            html`<textarea ...${tied} data-testid="layers-json" rows="12" spellcheck="false" onInput=${(/** @type {Event} */ event) => set({ json: typed(event) })} value=${draft.json}></textarea>`}
         />`
-      : html`<${SizeFields} draft=${draft} set=${set} />`}
-    ${!own && problem && html`<${Problem}>${problem}<//>`}
-    <${NetworkTable} layers=${layers} labels=${0} />
+      : html`<${SizeFields} draft=${draft} set=${set} /><${LayerEditor} edits=${draft.edits} set=${edit} problem=${problem} />`}
   `;
 }
 
@@ -162,16 +164,22 @@ function NetworkFields({ draft, set, problem }) {
 const pretty = (layers) => `[\n${layers.map((layer) => `  ${JSON.stringify(layer)}`).join(",\n")}\n]`;
 
 /** @param {Part} props */
-const SizeFields = ({ draft, set }) => html`
-  <fieldset class="size-fields">
-    <legend>${words.size}</legend>
-    <input type="number" aria-label=${words.width} value=${draft.width} min="1" max="1024" onInput=${(/** @type {Event} */ event) => set({ width: Number(typed(event)) })} />
-    <span aria-hidden="true">×</span>
-    <input type="number" aria-label=${words.height} value=${draft.height} min="1" max="1024" onInput=${(/** @type {Event} */ event) => set({ height: Number(typed(event)) })} />
-    <span class="size-unit">${words.pixels}</span>
-    <select aria-label=${words.channels} value=${String(draft.channels)} onChange=${(/** @type {Event} */ event) => set({ channels: Number(typed(event)) })}>
-      <option value="1">${words.grey}</option>
-      <option value="3">${words.colour}</option>
-    </select>
-  </fieldset>
-`;
+function SizeFields({ draft, set }) {
+  const { layers, past } = draft.edits;
+  const size = inputSize(layers);
+  const change = (/** @type {"width" | "height" | "channels"} */ key) => (/** @type {Event} */ event) =>
+    set({ edits: { layers: [{ ...layers[0], [key]: Number(typed(event)) }, ...layers.slice(1)], past: [...past, layers], future: [] } });
+  return html`
+    <fieldset class="size-fields">
+      <legend>${words.size}</legend>
+      <input type="number" aria-label=${words.width} value=${size.width} min="1" max="1024" onChange=${change("width")} />
+      <span aria-hidden="true">×</span>
+      <input type="number" aria-label=${words.height} value=${size.height} min="1" max="1024" onChange=${change("height")} />
+      <span class="size-unit">${words.pixels}</span>
+      <select aria-label=${words.channels} value=${String(size.channels)} onChange=${change("channels")}>
+        <option value="1">${words.grey}</option>
+        <option value="3">${words.colour}</option>
+      </select>
+    </fieldset>
+  `;
+}

@@ -39,6 +39,9 @@ export function bytes(n) {
   return `${n.toFixed(power && n < 99.5 ? 1 : 0)}${NARROW}${units[power]}`;
 }
 
+/** Floating-point operations. @param {number} n */
+export const flop = (n) => (n >= 1e9 ? `${(n / 1e9).toFixed(1)}${NARROW}GFLOP` : `${(n / 1e6).toFixed(n < 1e7 ? 2 : 1)}${NARROW}MFLOP`);
+
 /** A span of time in its two largest units. @param {number} s in seconds */
 export function span(s) {
   const parts = /** @type {[number, string][]} */ ([

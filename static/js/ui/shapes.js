@@ -1,7 +1,7 @@
 // Output sizes and parameter counts of a network, for display while it is being described. The server checks for real.
 
 /** @typedef {import("./types").Layer} Layer */
-/** @typedef {{layer: Layer, name: string, options: string, shape: number[], parameters: number, grows: boolean, problem: string}} Row */
+/** @typedef {{layer: Layer, name: string, options: string, shape: number[], parameters: number, macs: number, grows: boolean, problem: string}} Row */
 
 /** @param {unknown} value @param {number} fallback @returns {[number, number]} */
 const pair = (value, fallback) => {
@@ -24,7 +24,7 @@ function slide(layer, [width, height], size) {
   return { kx, ky, width: positions(width, kx, sx, px, layer.rounding), height: positions(height, ky, sy, py, layer.rounding) };
 }
 
-/** @param {Layer} layer @param {number[]} from @param {number} labels @returns {{shape: number[], parameters: number, grows: boolean}} */
+/** @param {Layer} layer @param {number[]} from @param {number} labels @returns {{shape: number[], parameters: number, macs?: number, grows: boolean}} */
 function step(layer, from, labels) {
   const [width, height, channels] = from;
   const grown = (/** @type {unknown} */ n) => ({ n: n === undefined ? labels : Number(n), grows: n === undefined });
@@ -34,7 +34,7 @@ function step(layer, from, labels) {
     case "conv": {
       const { n, grows } = grown(layer.filters);
       const at = slide(layer, from, layer.kernel);
-      return { shape: [at.width, at.height, n], parameters: (at.kx * at.ky * channels + 1) * n, grows };
+      return { shape: [at.width, at.height, n], parameters: (at.kx * at.ky * channels + 1) * n, macs: at.width * at.height * at.kx * at.ky * channels * n, grows };
     }
     case "max_pool":
     case "average_pool": {
@@ -43,7 +43,7 @@ function step(layer, from, labels) {
     }
     case "fully_connected": {
       const { n, grows } = grown(layer.units);
-      return { shape: [1, 1, n], parameters: (width * height * channels + 1) * n, grows };
+      return { shape: [1, 1, n], parameters: (width * height * channels + 1) * n, macs: width * height * channels * n, grows };
     }
     case "maxout":
       return { shape: [width, height, channels / Number(layer.groups ?? 2)], parameters: 0, grows: false };
@@ -74,18 +74,24 @@ export function describe(layers, labels) {
   let from = [0, 0, 0];
   let whole = true;
   return layers.map((layer, index) => {
-    const made = step(layer, from, labels);
+    const made = { macs: 0, ...step(layer, from, labels) };
     const possible = made.shape.every((n) => Number.isInteger(n) && n > 0);
     const problem = possible || !whole ? "" : `it does not fit into ${from.join("×")}`;
     const row = { layer, name: layer.name ?? `${layer.type}${index}`, options: options(layer), ...made, problem };
     whole &&= possible;
     from = made.shape;
-    return whole ? row : { ...row, shape: [], parameters: 0 };
+    return whole ? row : { ...row, shape: [], parameters: 0, macs: 0 };
   });
 }
 
 /** @param {Row[]} rows */
 export const parameterCount = (rows) => rows.reduce((sum, row) => sum + row.parameters, 0);
+
+/** Floating-point operations of one picture, forward and backward; the first layer needs no input gradient. @param {Row[]} rows */
+export const flops = (rows) => rows.filter((row) => row.macs).reduce((sum, row, index) => sum + (index ? 6 : 4) * row.macs, 0);
+
+/** Bytes of all activations and their gradients for one picture, as float32. @param {Row[]} rows */
+export const activationBytes = (rows) => rows.reduce((sum, row) => sum + 8 * row.shape.reduce((n, side) => n * side, row.shape.length ? 1 : 0), 0);
 
 /** @param {Layer[]} layers @returns {import("./types").Size} */
 export function inputSize(layers) {

@@ -1,0 +1,135 @@
+// The visual layer editor: a row for each layer with its options, output size and cost; drag, move, remove, add, undo.
+import { bytes, flop, NONE } from "./format.js";
+import { Icon } from "./icons.js";
+import { added, changed, isFree, moved, OPTIONS, PALETTE, readOption, removed, showOption } from "./layers.js";
+import { html, useSignal } from "./preact.js";
+import { activationBytes, describe, flops, parameterCount } from "./shapes.js";
+import { text } from "./text.js";
+
+/** @typedef {import("./types").Layer} Layer @typedef {import("./shapes.js").Row} Row @typedef {import("./layers.js").Option} Option */
+/** @typedef {{layers: Layer[], past: Layer[][], future: Layer[][]}} Edits */
+/** @typedef {{edits: Edits, set: (edits: Edits) => void, problem?: string}} Props */
+
+const words = text.network;
+const ASSUMED_LABELS = 10; // until there is data nobody knows how many there will be
+
+/** @param {Edits} edits @param {Layer[]} layers @returns {Edits} */
+const step = (edits, layers) => ({ layers, past: [...edits.past, edits.layers], future: [] });
+/** @param {Edits} edits @returns {Edits} */
+const undone = ({ layers, past, future }) => ({ layers: past[past.length - 1], past: past.slice(0, -1), future: [layers, ...future] });
+/** @param {Edits} edits @returns {Edits} */
+const redone = ({ layers, past, future }) => ({ layers: future[0], past: [...past, layers], future: future.slice(1) });
+
+/** @param {Props} props */
+export function LayerEditor({ edits, set, problem = "" }) {
+  const rows = describe(edits.layers, ASSUMED_LABELS);
+  const dragged = useSignal(-1);
+  const over = useSignal(-1);
+  const edit = (/** @type {Layer[]} */ layers) => set(step(edits, layers));
+  const move = (/** @type {number} */ from, /** @type {number} */ to) => edit(moved(edits.layers, from, to));
+  const drop = () => {
+    if (dragged.value > 0 && over.value >= 0 && over.value !== dragged.value) move(dragged.value, over.value);
+    dragged.value = over.value = -1;
+  };
+  const named = rows.findIndex((row) => problem.toLowerCase().startsWith(`${row.name}:`.toLowerCase()));
+  return html`
+    <div class="editor">
+      <${Tools} edits=${edits} set=${set} />
+      <ol class="editor-rows" onDragOver=${(/** @type {Event} */ event) => event.preventDefault()} onDrop=${drop}>
+        ${rows.map(
+          (row, index) => html`<li
+            key=${index}
+            class=${`editor-row ${row.problem || named === index ? "bad" : ""} ${over.value === index && dragged.value >= 0 ? "over" : ""}`}
+            data-testid="layer-row"
+            onDragEnter=${() => (over.value = index)}
+          >
+            <${LayerRow} row=${row} index=${index} layers=${edits.layers} edit=${edit} move=${move} onDrag=${(/** @type {number} */ n) => (dragged.value = n)} />
+            ${(row.problem || named === index) && html`<p class="field-note bad" role="alert">${named === index ? problem : row.problem}</p>`}
+          </li>`,
+        )}
+      </ol>
+      <${Palette} edit=${edit} layers=${edits.layers} />
+      <${Totals} rows=${rows} />
+      ${problem && named < 0 && html`<p class="field-note bad" role="alert">${problem}</p>`}
+    </div>
+  `;
+}
+
+/** @param {Props} props */
+const Tools = ({ edits, set }) => html`
+  <div class="editor-tools">
+    <span class="editor-head">${words.layer}</span>
+    <span class="grow"></span>
+    <button type="button" class="quiet small" data-testid="undo" disabled=${!edits.past.length} onClick=${() => set(undone(edits))}>${words.undo}</button>
+    <button type="button" class="quiet small" data-testid="redo" disabled=${!edits.future.length} onClick=${() => set(redone(edits))}>${words.redo}</button>
+  </div>
+`;
+
+/** @param {{row: Row, index: number, layers: Layer[], edit: (layers: Layer[]) => void, move: (from: number, to: number) => void, onDrag: (index: number) => void}} props */
+function LayerRow({ row, index, layers, edit, move, onDrag }) {
+  const kind = words.kinds[row.layer.type] ?? row.layer.type;
+  const name = `${kind} ${index}`;
+  const free = isFree(layers, index);
+  const change = (/** @type {Option} */ option, /** @type {string} */ typed) => edit(changed(layers, index, { type: row.layer.type, [option.key]: readOption(typed, option) }));
+  return html`
+    <div class="editor-line">
+      ${free
+        ? html`<span class="grip" draggable="true" title=${words.drag} aria-hidden="true" onDragStart=${() => onDrag(index)} onDragEnd=${() => onDrag(-1)}>⠿</span>`
+        : html`<span class="grip none" aria-hidden="true"></span>`}
+      <span class="layer-type">${kind}<span class="layer-options">${row.name}${row.grows ? `, ${words.perLabel}` : ""}</span></span>
+      <span class="layer-shape number">${row.shape.join("×") || NONE}<span class="layer-options">${row.parameters ? words.total(row.parameters) : ""}</span></span>
+      ${free && html`<${Moves} name=${name} first=${index === 1} last=${index === layers.length - 2} up=${() => move(index, index - 1)} down=${() => move(index, index + 1)} drop=${() => edit(removed(layers, index))} />`}
+    </div>
+    ${OPTIONS[row.layer.type] &&
+    html`<div class="editor-options">
+      ${OPTIONS[row.layer.type].map((option) => html`<${OptionField} key=${option.key} option=${option} of=${name} value=${row.layer[option.key]} set=${(/** @type {string} */ typed) => change(option, typed)} />`)}
+    </div>`}
+  `;
+}
+
+/** Enter takes what was typed; it must not send the whole form. @param {KeyboardEvent} event */
+function keepEnter(event) {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  event.target?.dispatchEvent(new Event("change"));
+}
+
+/** @param {{option: Option, of: string, value: unknown, set: (typed: string) => void}} props */
+const OptionField = ({ option, of, value, set }) => html`
+  <label>
+    <span>${words.option[option.key] ?? option.key}</span>
+    <input
+      type="text"
+      inputmode=${option.text ? "text" : "decimal"}
+      aria-label=${`${words.option[option.key] ?? option.key}: ${of}`}
+      placeholder=${option.auto ? words.auto : ""}
+      value=${showOption(value)}
+      onChange=${(/** @type {any} */ event) => set(event.target.value)}
+      onKeyDown=${keepEnter}
+    />
+  </label>
+`;
+
+/** @param {{name: string, first: boolean, last: boolean, up: () => void, down: () => void, drop: () => void}} props */
+const Moves = ({ name, first, last, up, down, drop }) => html`
+  <span class="editor-moves">
+    <button type="button" class="quiet icon-only small turned" aria-label=${words.up(name)} disabled=${first} onClick=${up}><${Icon} name="chevron" /></button>
+    <button type="button" class="quiet icon-only small" aria-label=${words.down(name)} disabled=${last} onClick=${down}><${Icon} name="chevron" /></button>
+    <button type="button" class="quiet icon-only small" aria-label=${words.drop(name)} onClick=${drop}><${Icon} name="close" /></button>
+  </span>
+`;
+
+/** @param {{edit: (layers: Layer[]) => void, layers: Layer[]}} props */
+const Palette = ({ edit, layers }) => html`
+  <fieldset class="palette">
+    <legend>${words.add}<span class="summary-note">${words.addHint}</span></legend>
+    ${PALETTE.map(
+      (layer) => html`<button type="button" class="small" data-testid=${`add-${layer.type}`} onClick=${() => edit(added(layers, layer))}>${words.kinds[layer.type]}</button>`,
+    )}
+  </fieldset>
+`;
+
+/** @param {{rows: Row[]}} props */
+const Totals = ({ rows }) => html`
+  <p class="table-foot" data-testid="network-total">${words.atLeast(parameterCount(rows))}; ${words.cost(flop(flops(rows)), bytes(activationBytes(rows)))}</p>
+`;
