@@ -5,6 +5,7 @@ Rules of this file:
 - A refusal is counted and answered with a sentence; nothing behind this file sees the request.
 """
 
+import asyncio
 from collections import Counter
 from functools import lru_cache
 
@@ -56,13 +57,21 @@ class Guard:
         counters = self._counters
         counters["requests"] += 1
 
+        begun = False
+
         async def counted(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 counters[f"status {message['status']}"] += 1
             await send(message)
 
-        refused = self._refusal(scope)
-        await (refused or self._app)(scope, receive, counted)
+        try:
+            await (self._refusal(scope) or self._app)(scope, receive, counted)
+        except asyncio.CancelledError:
+            # Only uvicorn cancels a request: when it is told to stop and this one takes longer than the grace.
+            if not begun:
+                await JSONResponse({"detail": "the data server was stopped: try again"}, 503)(scope, receive, counted)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = {name: value for name, value in scope["headers"] if name in CHECKED}

@@ -1,5 +1,6 @@
 """Crashes: whatever a kill -9 interrupts, the next start finds whole data sets and a clean disk."""
 
+import signal
 import threading
 import time
 from functools import partial
@@ -85,3 +86,17 @@ def _assert_whole(process: Process, before: list[str]) -> list[str]:
     ids = [report["id"] for report in reports]
     assert set(before) <= set(ids), "what was acknowledged stays"
     return ids
+
+
+def test_a_stop_in_the_middle_of_an_upload_is_clean(process: Process) -> None:
+    uploading = threading.Thread(target=_upload_until_killed, args=(process, make_zip(labelled(1, 6000))))
+    uploading.start()
+    until(lambda: list((process.root / "data").glob("work/*/records.0")))
+    family = _family(process.process.pid)
+    process.process.send_signal(signal.SIGTERM)
+    _, said = process.process.communicate(timeout=20)
+    uploading.join()
+    assert (process.process.returncode, b"Traceback" in said) == (0, False), said.decode()
+    until(partial(_all_ended, family))
+    assert not list((process.root / "data" / "work").iterdir())
+    process.start()
