@@ -6,12 +6,14 @@ Rules of this file:
 - The Content-Security-Policy is the master's, so a test fails where the real page would.
 """
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 HERE = Path(__file__).resolve().parent
@@ -85,12 +87,21 @@ def found(request: Request) -> Answer:
     return 404, {"Content-Type": "text/plain"}, f"{path} is not on this test site".encode()
 
 
+class Server(ThreadingHTTPServer):
+    """Serves each request on a thread of its own; a browser may go away in the middle of an answer."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(routes: dict[str, Route] | None = None) -> Iterator[str]:
     """Serve the site on a free loopback port while the block runs; give its address without a final slash."""
     handler = type("Handler", (Request,), {"routes": routes or {}, "kept": {}, "asked": Counter()})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
+    with Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -4,7 +4,7 @@
 function tell(outcome) {
   const element = document.createElement("pre");
   element.id = "outcome";
-  element.textContent = JSON.stringify(outcome);
+  element.textContent = JSON.stringify({...outcome, facts: globalThis.facts ?? {}});
   document.body.append(element);
 }
 
@@ -13,7 +13,7 @@ mocha.setup({ui: "bdd", timeout: 20000, reporter: class {
   constructor(runner) {
     const passed = [], failed = [];
     runner.on("pass", test => passed.push(test.fullTitle()));
-    runner.on("fail", (test, error) => failed.push(`${test.fullTitle()}\n    ${error.stack || error}`));
+    runner.on("fail", (test, error) => failed.push(`${test.fullTitle()}\n    ${error}\n    ${error.stack}`));
     runner.on("end", () => tell({passed, failed}));
   }
 }});
@@ -23,5 +23,5 @@ try {
   await import(`/unit/${file}`);
   mocha.run();
 } catch (error) {
-  tell({passed: [], failed: [`loading ${file}\n    ${error.stack || error}`]});
+  tell({passed: [], failed: [`loading ${file}\n    ${error}\n    ${error.stack}`]});
 }
