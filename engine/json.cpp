@@ -73,7 +73,7 @@ struct Reader {
   char *utf8(char *to, u32 code) {
     if (code < 0x80) return *to++ = (char)code, to;
     i32 more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    *to++ = (char)((0xf00 >> more & 0xff) | (code >> 6 * more));
+    *to++ = (char)((0xff00 >> (more + 1) & 0xff) | (code >> 6 * more));
     while (more--) *to++ = (char)(0x80 | (code >> 6 * more & 0x3f));
     return to;
   }

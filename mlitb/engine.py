@@ -155,6 +155,11 @@ class EngineNetwork:
         self._checked("activations", index, n, floats)
         return self._out(n, index)
 
+    @property
+    def memory_bytes(self) -> int:
+        """The size of the instance's memory: fixed once the network is made."""
+        return self._memory.data_len(self._store)
+
     def _put(self, pixels: npt.ArrayLike, labels: Integers | None = None) -> tuple[int, int]:
         values = np.asarray(pixels)
         n = len(values) if values.ndim else 0

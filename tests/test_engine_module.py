@@ -1,0 +1,47 @@
+"""The module itself: small, closed, the same bytes at every build, readable by the oldest supported browsers."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+import wasmtime
+
+import hatch_build
+from mlitb import resources
+
+ROOT = Path(hatch_build.__file__).parent
+
+
+def test_the_module_is_small_and_asks_nothing_of_its_host() -> None:
+    content = resources.engine()
+    module = wasmtime.Module(wasmtime.Engine(), content)
+    assert len(gzip.compress(content, 9)) <= 40 * 1024
+    assert [item.name for item in module.imports] == []
+    assert "memory" in [item.name for item in module.exports]
+
+
+NEWER = [
+    "wasm_gc", "wasm_function_references", "wasm_tail_call", "wasm_exceptions", "wasm_threads", "wasm_multi_value",
+    "wasm_memory64", "wasm_multi_memory", "wasm_relaxed_simd",
+]  # fmt: skip
+
+
+def test_the_module_needs_no_newer_webassembly_than_simd() -> None:
+    """What Chrome 91, Firefox 114 or Safari 16.4 lack is switched off, as far as wasmtime can."""
+    config = wasmtime.Config()
+    config.wasm_simd = True
+    for newer in NEWER:
+        setattr(config, newer, False)
+    wasmtime.Module.validate(wasmtime.Engine(config), resources.engine())
+
+
+def test_two_builds_of_one_checkout_are_equal(tmp_path: Path) -> None:
+    pytest.importorskip("ziglang", reason="the engine's compiler is installed for building only")
+    for name in ("one", "two/deeper"):
+        place = tmp_path / name
+        shutil.copytree(ROOT / "engine", place / "engine")
+        hatch_build.build_engine(place)
+    one, two = ((tmp_path / name / "static/engine.wasm").read_bytes() for name in ("one", "two/deeper"))
+    assert one == two
+    assert one == resources.engine()
