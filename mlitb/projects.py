@@ -7,28 +7,33 @@ Rules of this file:
 """
 
 import asyncio
+import itertools
 import logging
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any, cast
 
-from mlitb.core.events import Attached, Created, Wished
-from mlitb.core.messages import Action
+from mlitb.core.events import Attached, Created, Restored, Wished
+from mlitb.core.messages import Action, Control
 from mlitb.core.network import plan
 from mlitb.core.refusal import Refusal
 from mlitb.disk import Disk
 from mlitb.engine import EngineError
+from mlitb.keeping import Keeping
 from mlitb.model import Model, to_json
 from mlitb.pixels import Mode
 from mlitb.runtime import Runtime
-from mlitb.storage import Checkpoint, Project, Storage
+from mlitb.storage import NUMBERS, Checkpoint, Damaged, Project, Storage
+from mlitb.storage import Action as Audited
 from mlitb.vectors import Vectors
 
 log = logging.getLogger("mlitb")
 
 MAX_ID = 40
+DISMISS_S = 2.0
 HISTORY_KEYS = ("iteration", "error", "loss", "vectors", "power", "trainers", "efficiency", "learning_rate")
 SHOWN = ("dataset", "cut", "vectors", "labels", "mode")
 WORK_KEYS = ("work", "lists")
@@ -42,6 +47,9 @@ class Projects:
         self.runtime = runtime
         self.storage = storage
         self.disk = Disk()
+        self.keeping = Keeping(storage, self.disk)
+        self.ready = False  # restored, and not being stopped
+        self._pending: dict[str, dict[str, Any]] = {}  # settings that the core applies at the next close
         self._records: dict[str, Project] = {}
         self._figures: dict[str, dict[str, Any]] = {}  # of the last iteration
         runtime.on_record = self._record
@@ -52,32 +60,65 @@ class Projects:
     async def start(self) -> None:
         """Bring back every stored project as it was."""
         self.runtime.start()
+        self.runtime.numbers = self._numbers(await self.disk.ask(self.storage.reserve_numbers))
         for record in await self.disk.ask(self.storage.projects):
-            checkpoint = await self.disk.ask(self.storage.load, record.id)
-            self._restore(record, checkpoint)
+            await self._bring_back(record)
         for problem in self.storage.problems:
             log.error(problem)
+        await self.disk.ask(self.storage.keep_copy)
+        self.ready = True
+
+    def _numbers(self, reserved: int) -> Iterator[int]:
+        """Count from the last number that was reserved before, and reserve the next block when half of one is used."""
+        for number in itertools.count(reserved + 1):
+            if (number - reserved) % NUMBERS == NUMBERS // 2:
+                self.keeping.keep("numbers", self.storage.reserve_numbers, number + NUMBERS)
+            yield number
+
+    async def _bring_back(self, record: Project) -> None:
+        had = await self.disk.ask(self.storage.checkpoints.iterations, record.id)
+        checkpoint = await self.disk.ask(self.storage.load, record.id)
+        if checkpoint is not None:
+            lost = await self.disk.ask(self.storage.forget_after, record.id, checkpoint.iteration)
+            if lost:
+                log.warning("%s: %s iterations were not in a checkpoint and are done again", record.id, lost)
+        elif had:
+            log.error("%s: no checkpoint of it can be used: it stands at its seed, and is paused", record.id)
+            record = replace(record, running=False)
+        self._restore(record, checkpoint)
+
+    async def drain(self, most_s: float) -> None:
+        """Let open iterations end, save, and tell the browsers to come back."""
+        self.ready = False
+        if not await self.runtime.drain(most_s):
+            log.warning("an iteration did not end within %.1f s: it will be done again", most_s)
+        self._snapshot_all()
+        await self.runtime.dismiss(DISMISS_S)
 
     async def stop(self) -> None:
         """Save everything and close."""
+        self.ready = False
         await self.runtime.stop()
-        for project in self._records:
-            self._save(project)
+        self._snapshot_all()
+        self.keeping.close()
         await asyncio.to_thread(self.disk.close)
         self.storage.close()
 
     def _restore(self, record: Project, checkpoint: Checkpoint | None) -> None:
+        """Feed what creating fed; settings newer than the checkpoint act as they would have acted."""
         self._records[record.id] = record
+        self._pending[record.id] = {}
+        created = Created(record.id, record.name, record.layers, record.settings, record.seed, running=record.running)
         if checkpoint is not None:
             vectors = self.runtime.vectors[record.id] = Vectors()
             vectors.restore(dict(checkpoint.arrays), len(checkpoint.labels))
-        self.runtime.feed(
-            Created(
-                record.id, record.name, record.layers, record.settings, record.seed,
-                labels=checkpoint.labels if checkpoint else (), iteration=checkpoint.iteration if checkpoint else 0,
-                learning_rate=checkpoint.learning_rate if checkpoint else None, running=record.running,
-            )
-        )  # fmt: skip
+            created = replace(
+                created, settings=checkpoint.settings or record.settings, seed=checkpoint.seed,
+                labels=checkpoint.labels, iteration=checkpoint.iteration, learning_rate=checkpoint.learning_rate,
+            )  # fmt: skip
+        self.runtime.feed(created)
+        if record.settings != self.runtime.master.project(record.id)["settings"]:
+            self.runtime.feed(Wished(record.id, "set", record.settings))
         for manifest in record.manifests:
             self.runtime.feed(Attached(record.id, manifest))
 
@@ -86,9 +127,10 @@ class Projects:
         """Create a project, paused and without data; return its id. Raise Refusal."""
         await asyncio.to_thread(self._try_network, layers)
         project = self._new_id(name)
-        seed = secrets.randbits(31)
+        seed = settings.get("seed", secrets.randbits(31))
         self.runtime.feed(Created(project, name, tuple(layers), settings, seed))
         self._records[project] = Project(project, name, tuple(layers), settings, seed)
+        self._pending[project] = {}
         await self.persist(project)
         return project
 
@@ -109,11 +151,83 @@ class Projects:
 
     async def wish(self, project: str, action: Action, settings: dict[str, Any]) -> None:
         """Do a control action; raise Refusal."""
-        self.runtime.feed(Wished(project, action, settings))
+        before = self._pending.get(project, {})
+        self._pending[project] = {**before, **settings}  # until the core applied them, which it tells by a Save
+        try:
+            self.runtime.feed(Wished(project, action, settings))
+        except Refusal:
+            self._pending[project] = before
+            raise
         if action == "reboot":
-            await self.disk.ask(self.storage.forget_history, project)
+            self.keeping.forget(project)
+            await self.keeping.now(f"reboot {project}", self.storage.forget_history, project)
+        if action == "remove":
+            await self.keeping.now(f"remove {project}", self.storage.remove_project, project)
         if project in self._records:
             await self.persist(project)
+
+    async def audit(self, project: str, action: str, address: str, detail: dict[str, Any], who: str = "owner") -> None:
+        """Note who did what."""
+        await self.disk.ask(self.storage.add_action, Audited(who, address, project, action, detail))
+
+    def controlled(self, control: Control, address: str) -> None:
+        """Keep what follows from a control action that came over a WebSocket and was done."""
+        project = control.project
+        action = Audited("owner", address, project, control.action, control.settings)
+        self.keeping.keep(f"audit {action.time}", self.storage.add_action, action)
+        if control.action == "reboot":
+            self.keeping.forget(project)
+            self.keeping.keep(f"reboot {project}", self.storage.forget_history, project)
+        if project in self._records:
+            self._pending[project] |= control.settings
+            self.keeping.keep(f"record {project}", self.storage.put_project, self._current(project))
+
+    # --------------------------------------------------------------------------------------------- checkpoints
+    async def checkpoints(self, project: str) -> list[dict[str, Any]]:
+        """Describe the kept checkpoints of a project, newest first."""
+        return await self.disk.ask(self.storage.list_checkpoints, project)
+
+    async def checkpoint(self, project: str, iteration: int) -> Checkpoint:
+        """Return a kept checkpoint; raise Refusal when there is none of this iteration, or it is damaged."""
+        try:
+            return await asyncio.to_thread(self.storage.load_at, project, iteration)
+        except FileNotFoundError as error:
+            raise Refusal(404, f"{project} has no checkpoint of iteration {iteration}") from error
+        except Damaged as error:
+            raise Refusal(409, str(error)) from error
+
+    async def restore(self, project: str, iteration: int) -> None:
+        """Take a project back to a kept checkpoint, training or not; raise Refusal."""
+        checkpoint = await self.checkpoint(project, iteration)
+        vectors = self.runtime.restored[project] = Vectors()
+        vectors.restore(dict(checkpoint.arrays), len(checkpoint.labels))
+        rate = self.runtime.master.project(project)["learning_rate"]
+        if checkpoint.learning_rate is not None:
+            rate = checkpoint.learning_rate
+        try:
+            self.runtime.feed(Restored(project, checkpoint.labels, checkpoint.seed, rate))
+        except Refusal:
+            del self.runtime.restored[project]
+            raise
+        await self.persist(project)
+
+    async def branch(self, project: str, iteration: int, name: str) -> str:
+        """Make a new, paused project that goes on from a kept checkpoint; return its id. Raise Refusal."""
+        checkpoint = await self.checkpoint(project, iteration)
+        record = replace(
+            self._current(project), id=self._new_id(name), name=name, seed=checkpoint.seed, running=False,
+            settings=checkpoint.settings or self._current(project).settings, created=time.time(),
+        )  # fmt: skip
+        self._records[record.id] = record  # its name is taken from here on
+        try:
+            await self.disk.ask(self.storage.put_project, record)
+            await self.disk.ask(self.storage.save, record.id, checkpoint)
+            await self.disk.ask(self.storage.copy_history, project, record.id, iteration)
+        finally:
+            del self._records[record.id]
+        self._restore(record, checkpoint)
+        self.keeping.keep("copy", self.storage.keep_copy)
+        return record.id
 
     async def attach(self, project: str, manifest: dict[str, Any]) -> None:
         """Give a project a cut's data; raise Refusal."""
@@ -126,11 +240,13 @@ class Projects:
 
     async def persist(self, project: str) -> None:
         """Store a project's record as it is now."""
-        await self.disk.ask(self.storage.put_project, self._current(project))
+        await self.keeping.now(f"record {project}", self.storage.put_project, self._current(project))
+        self.keeping.keep("copy", self.storage.keep_copy)
 
     def _current(self, project: str) -> Project:
         view = self.runtime.master.project(project)
-        kept = {key: view[key] for key in ("name", "layers", "settings", "seed", "running")}
+        kept = {key: view[key] for key in ("name", "layers", "seed", "running")}
+        kept["settings"] = {**view["settings"], **self._pending[project]}
         record = self._records[project] = replace(self._records[project], **kept)
         return record
 
@@ -181,21 +297,34 @@ class Projects:
         now = time.time()
         kept = {key: figures[key] for key in HISTORY_KEYS} | {"time": now}
         self._figures[project] = kept
-        self.disk.tell(self.storage.add_history, project, kept, {key: figures[key] for key in WORK_KEYS})
+        self.keeping.figures((project, kept, {key: figures[key] for key in WORK_KEYS}))
 
     def _save(self, project: str) -> None:
+        if project in self._records:  # else it is being created, and stored by who creates it
+            self._pending[project] = {}  # between two iterations: the core has applied them
+            self._snapshot(project)
+
+    def _snapshot_all(self) -> None:
+        for project in self._records:
+            self._snapshot(project)
+
+    def _snapshot(self, project: str) -> None:
+        self.keeping.keep(f"record {project}", self.storage.put_project, self._current(project))
         vectors = self.runtime.vectors.get(project)
-        if project not in self._records:
-            return  # it is being created, and stored by who creates it
-        self.disk.tell(self.storage.put_project, self._current(project))
-        if vectors is None or not vectors.parameters.size:
-            return
-        view = self.runtime.master.project(project)
-        arrays = {"parameters": vectors.parameters, **vectors.state}
-        checkpoint = Checkpoint(view["iteration"], view["learning_rate"], view["labels"], arrays)
-        self.disk.tell(self.storage.save, project, checkpoint)
+        if vectors is not None and vectors.parameters.size and len(vectors.parameters) == self._size(project):
+            view = self.runtime.master.project(project)
+            arrays = {"parameters": vectors.parameters, **vectors.state}
+            checkpoint = Checkpoint(
+                view["iteration"], view["learning_rate"], view["labels"], arrays, view["seed"], view["settings"]
+            )
+            self.keeping.keep(f"checkpoint {project}", self.storage.save, project, checkpoint)
+
+    def _size(self, project: str) -> int:
+        return int(self.runtime.master.project(project)["parameters"])
 
     def _forget(self, project: str) -> None:
         del self._records[project]
+        del self._pending[project]
         self._figures.pop(project, None)
-        self.disk.tell(self.storage.remove_project, project)
+        self.keeping.forget(project)
+        self.keeping.keep(f"remove {project}", self.storage.remove_project, project)

@@ -15,7 +15,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from mlitb import wire
@@ -25,21 +25,24 @@ from mlitb.core.events import (
     Close,
     Connected,
     Disconnected,
+    Draining,
     Effect,
     Event,
     Forget,
     Initialise,
+    Issued,
     Log,
     Received,
     Record,
+    Restore,
     Save,
     Send,
     Step,
     Stepped,
     Ticked,
 )
-from mlitb.core.master import Master
-from mlitb.core.messages import PROTOCOL, Bye, FromClient, Orders, Parameters, Roster, Status, ToClient
+from mlitb.core.master import SAVE_EVERY_S, Master
+from mlitb.core.messages import PROTOCOL, Bye, FromClient, Hello, Orders, Parameters, Roster, Status, ToClient
 from mlitb.core.optimizer import Hyper
 from mlitb.core.refusal import Refusal
 from mlitb.engine import Engine
@@ -52,21 +55,32 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 CLOSE_CODE = 1008
 """WebSocket's "policy violation": the reason says which."""
 
+RETURN_MS = 2000
+"""When browsers are to come back to a master that is stopped: they spread over one to two times this."""
+
+STOPPING = "the server is being stopped; it will be back"
+
 
 class Runtime:
     """Runs one Master: sockets feed it messages, the timer feeds it ticks."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, engine: Engine, clock: Callable[[], float] = time.monotonic, save_every: float = SAVE_EVERY_S
+    ) -> None:
         self.engine = engine
         self.clock = clock
-        self.master = Master(PROTOCOL, engine.sha256)
+        self.master = Master(PROTOCOL, engine.sha256, save_every)
         self.vectors: dict[str, Vectors] = {}
+        self.restored: dict[str, Vectors] = {}  # for the Restore that follows Restored
+        self.numbers: Iterator[int] = itertools.count(1)
+        self.issue: Callable[[int], str] = lambda _number: secrets.token_urlsafe(24)
+        self.recall: Callable[[str], int | None] = lambda _token: None  # the number that a token was issued for
+        self.draining = False
         self.on_record: Callable[[str, dict[str, Any]], None] = lambda _project, _figures: None
         self.on_save: Callable[[str], None] = lambda _project: None
         self.on_forget: Callable[[str], None] = lambda _project: None
         self.failed: asyncio.Future[None] | None = None
         self._clients: dict[int, Outbox] = {}
-        self._numbers = itertools.count(1)
         self._jobs = Jobs()
         self._stepping: set[str] = set()  # projects whose Step or Initialise is under way
         self._events: deque[tuple[Event, Vector | None]] = deque()
@@ -118,6 +132,24 @@ class Runtime:
             await asyncio.sleep(0.02)
         await asyncio.shield(self.failed)
 
+    async def drain(self, most_s: float) -> bool:
+        """Let open iterations end and open no more; tell whether all came to rest within `most_s` seconds."""
+        self.draining = True
+        self.feed(Draining())
+        until = self.clock() + most_s
+        while not self.master.at_rest() and self.clock() < until:
+            await asyncio.sleep(0.01)
+        return self.master.at_rest()
+
+    async def dismiss(self, most_s: float) -> None:
+        """Tell all clients to come back later, and wait until they are gone or `most_s` seconds are over."""
+        self.draining = True
+        for client in list(self._clients):
+            self._close(client, STOPPING, RETURN_MS)
+        until = self.clock() + most_s
+        while self._clients and self.clock() < until:
+            await asyncio.sleep(0.01)
+
     async def stop(self) -> None:
         """Stop the timer, let running work end, say goodbye to all clients."""
         if self._timer is not None:
@@ -127,20 +159,24 @@ class Runtime:
         for task in list(self._tasks):
             task.cancel()
         for client in list(self._clients):
-            self._close(client, "the server is being stopped; it will be back", 2000)
+            self._close(client, STOPPING, RETURN_MS)
         if self.failed is not None and not self.failed.done():
             self.failed.set_result(None)
 
     # ------------------------------------------------------------------------------------------------- clients
     def connect(self, owner: bool) -> tuple[int, Outbox]:
         """Register a new connection; return its number and what is to be sent to it."""
-        client, outbox = next(self._numbers), Outbox()
+        client, outbox = next(self.numbers), Outbox()
         self._clients[client] = outbox
-        self.feed(Connected(client, owner, secrets.token_urlsafe(24)))
+        self.feed(Connected(client, owner, self.issue(client)))
+        if self.draining:
+            self._close(client, STOPPING, RETURN_MS)
         return client, outbox
 
     def receive(self, client: int, message: FromClient, vector: Vector | None, finite: bool) -> None:
         """Feed a client's message."""
+        if isinstance(message, Hello) and (number := self.recall(message.resume)) is not None:
+            self.feed(Issued(number, message.resume))
         if client in self._clients:  # not one that was closed a moment ago
             self.feed(Received(client, message, 0 if vector is None else int(vector.size), finite), vector)
 
@@ -186,6 +222,8 @@ class Runtime:
                 self.on_save(project)
             case Forget(project):
                 self._forget(project)
+            case Restore(project):
+                self.vectors[project] = self.restored.pop(project)
             case Log(level, text, project):
                 log.log(LEVELS[level], "%s%s", f"{project}: " if project else "", text)
             case _:
@@ -194,6 +232,7 @@ class Runtime:
     def _forget(self, project: str) -> None:
         self._jobs.forget(project)
         self.vectors.pop(project, None)
+        self.restored.pop(project, None)
         self.on_forget(project)
         if project in self._stepping:  # dropped, but the core still waits to hear of it
             self._stepped(project, False, 0.0)

@@ -1,56 +1,36 @@
-"""What survives a restart: projects and history in SQLite, parameters and optimizer state as safetensors.
+"""What survives a restart: projects, history, audit and checkpoints of one master.
 
 Rules of this file:
 - Every call here may wait for a disk: the runtime makes them in the storage thread, never on the event loop.
-- A checkpoint is written beside, fsynced and renamed; the newest KEEP are kept; one that cannot be read is named,
-  and the one before it used.
-- A database of a newer version is refused, an older one is brought up to date by MIGRATIONS, in order.
+- The newest KEEP checkpoints and the best one are kept. The best has the smallest training loss that was measured with
+  exactly its parameters, among those with as many labels as the newest.
+- History keeps every iteration that is young and ever fewer of the old (THINNING); the audit is never thinned.
 """
 
-import hashlib
 import json
-import os
-import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from mlitb.checkpoints import Checkpoint, Checkpoints
+from mlitb.database import COPY, Damaged, StorageError, copy_database, open_database, row_hash
 
 KEEP = 3
-"""Checkpoints kept for each project."""
+"""Checkpoints kept for each project, besides the best."""
 
-MIGRATIONS = (
-    """
-    CREATE TABLE project (
-      id TEXT PRIMARY KEY, name TEXT NOT NULL, layers TEXT NOT NULL, settings TEXT NOT NULL, seed INTEGER NOT NULL,
-      running INTEGER NOT NULL, manifests TEXT NOT NULL, created REAL NOT NULL
-    );
-    CREATE TABLE history (
-      project TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE, iteration INTEGER NOT NULL, time REAL NOT NULL,
-      figures TEXT NOT NULL, work TEXT NOT NULL, PRIMARY KEY (project, iteration)
-    ) WITHOUT ROWID;
-    """,
-)
-"""The schema's versions: entry i brings a database of version i to version i + 1."""
+THINNING = ((5_000, 10), (50_000, 100), (500_000, 1_000))
+"""(age in iterations, which ones stay): with T = 4 s all of five hours, then one in 40 s, in 7 min after two days."""
 
+THIN_EVERY = 500
+"""Iterations between two thinnings."""
 
-class StorageError(RuntimeError):
-    """The data folder cannot be used; the message is one sentence for the operator."""
+COPY_EVERY_S = 600.0
+"""The database's copy is at most so much older than its history; records of projects are copied at once."""
 
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """One project between two iterations, bit for bit."""
-
-    iteration: int
-    learning_rate: float | None
-    labels: tuple[str, ...]
-    arrays: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]  # "parameters" and the optimizer's state, flat
+NUMBERS = 100_000
+"""Client numbers are reserved in blocks, so that none comes back after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,50 +47,67 @@ class Project:
     created: float = field(default_factory=time.time)
 
 
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One control action for the audit: who did what."""
+
+    who: str  # "owner", or "command line"
+    address: str
+    project: str
+    action: str
+    detail: dict[str, Any] = field(default_factory=dict)
+    time: float = field(default_factory=time.time)
+
+
+Figures = tuple[str, Mapping[str, Any], Mapping[str, Any]]
+"""Project, an iteration's figures, its work log."""
+
+
 class Storage:
     """The master's folder. Use from one thread at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.problems: list[str] = []  # what could not be read, for the operator
-        folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoints = Checkpoints(folder / "checkpoints", self.problems)
+        self._copied_at = 0.0
         try:
-            self._db = sqlite3.connect(folder / "master.sqlite", check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute(
-                "PRAGMA synchronous=NORMAL"
-            )  # a kill -9 loses nothing, a power cut at most the last figures
-            self._db.execute("PRAGMA foreign_keys=ON")
-            self._migrate()
-        except sqlite3.DatabaseError as error:
-            raise StorageError(f"{folder / 'master.sqlite'} is not a database that can be used ({error})") from error
-
-    def _migrate(self) -> None:
-        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        if version > len(MIGRATIONS):
-            raise StorageError(
-                f"{self.folder / 'master.sqlite'} was written by a newer MLitB (version {version}, this one knows "
-                f"{len(MIGRATIONS)}): install that version, or choose another --data-dir"
-            )
-        for number, script in enumerate(MIGRATIONS[version:], version + 1):
-            self._db.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = open_database(folder, self.problems)
+            self.checkpoints.sweep()
+        except OSError as error:
+            raise StorageError(f"the folder {folder} cannot be used ({error})") from error
 
     def close(self) -> None:
         """Close the database."""
         self._db.close()
 
+    def keep_copy(self) -> None:
+        """Write the copy that stands in when the database is found damaged."""
+        copy_database(self._db, self.folder / COPY)
+        self._copied_at = time.monotonic()
+
+    def reserve_numbers(self, upto: int = 0) -> int:
+        """Reserve client numbers up to `upto`, or the next block; return the last number reserved before."""
+        row = self._db.execute("SELECT value FROM counter WHERE name = 'client'").fetchone()
+        before = int(row[0]) if row else 0
+        after = max(before, upto) if upto else before + NUMBERS
+        self._db.execute("INSERT OR REPLACE INTO counter VALUES ('client', ?)", (after,))
+        return before
+
     # ------------------------------------------------------------------------------------------------ projects
     def put_project(self, project: Project) -> None:
         """Write a project's record, new or changed."""
-        self._db.execute(
-            "INSERT INTO project VALUES (?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name, "
-            "layers=excluded.layers, settings=excluded.settings, seed=excluded.seed, running=excluded.running, "
-            "manifests=excluded.manifests",
-            (
-                project.id, project.name, json.dumps(project.layers), json.dumps(project.settings), project.seed,
-                int(project.running), json.dumps(project.manifests), project.created,
-            ),
+        row = (
+            project.id, project.name, json.dumps(project.layers), json.dumps(project.settings), project.seed,
+            int(project.running), json.dumps(project.manifests), project.created,
         )  # fmt: skip
+        self._db.execute(
+            "INSERT INTO project VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name, "
+            "layers=excluded.layers, settings=excluded.settings, seed=excluded.seed, running=excluded.running, "
+            "manifests=excluded.manifests, created=excluded.created, hash=excluded.hash",
+            (*row, row_hash(row)),
+        )
 
     def projects(self) -> list[Project]:
         """Return all projects, oldest first."""
@@ -128,19 +125,40 @@ class Storage:
     def remove_project(self, project: str) -> None:
         """Delete a project with its history and checkpoints."""
         self._db.execute("DELETE FROM project WHERE id = ?", (project,))
-        for path in self._checkpoint_files(project):
-            path.unlink()
-        folder = self._checkpoint_folder(project)
-        if folder.is_dir():
-            folder.rmdir()
+        self.checkpoints.remove(project)
 
     # ------------------------------------------------------------------------------------------------- history
-    def add_history(self, project: str, figures: Mapping[str, Any], work: Mapping[str, Any]) -> None:
-        """Keep one iteration's figures and its work log (of a project removed meanwhile: nothing)."""
+    def add_history(self, rows: Iterable[Figures]) -> None:
+        """Keep iterations' figures and work logs, all or none (of a project removed meanwhile: nothing)."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for project, figures, work in rows:
+                self._add_figures(project, figures, work)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # a full disk may have ended it already
+                self._db.execute("ROLLBACK")
+            raise
+        if time.monotonic() - self._copied_at > COPY_EVERY_S:
+            self.keep_copy()
+
+    def _add_figures(self, project: str, figures: Mapping[str, Any], work: Mapping[str, Any]) -> None:
+        iteration = figures["iteration"]
         self._db.execute(
             "INSERT OR REPLACE INTO history SELECT id, ?, ?, ?, ? FROM project WHERE id = ?",
-            (figures["iteration"], figures["time"], json.dumps(figures), json.dumps(work), project),
+            (iteration, figures["time"], json.dumps(figures), json.dumps(work), project),
         )
+        if figures.get("vectors"):
+            self._db.execute(
+                "UPDATE checkpoint SET loss = ?, error = ? WHERE project = ? AND iteration = ?",
+                (figures["loss"], figures["error"], project, iteration),
+            )
+        if iteration % THIN_EVERY == 0:
+            for age, every in THINNING:
+                self._db.execute(
+                    "DELETE FROM history WHERE project = ? AND iteration < ? AND iteration % ? != 0",
+                    (project, iteration - age, every),
+                )
 
     def history(self, project: str, most: int = 2000) -> list[dict[str, Any]]:
         """Return the figures of up to `most` iterations, evenly thinned, the newest always among them."""
@@ -149,7 +167,8 @@ class Storage:
         ).fetchone()
         every = max(1, -(-int(total) // most))
         rows = self._db.execute(
-            "SELECT figures FROM history WHERE project = ? AND (iteration % ? = 0 OR iteration = ?) ORDER BY iteration",
+            "SELECT figures FROM (SELECT figures, iteration, row_number() OVER (ORDER BY iteration) AS place "
+            "FROM history WHERE project = ?) WHERE place % ? = 0 OR iteration = ? ORDER BY iteration",
             (project, every, last),
         )
         return [json.loads(row[0]) for row in rows]
@@ -157,70 +176,90 @@ class Storage:
     def forget_history(self, project: str) -> None:
         """Delete a project's history and checkpoints (it starts again from its seed)."""
         self._db.execute("DELETE FROM history WHERE project = ?", (project,))
-        for path in self._checkpoint_files(project):
-            path.unlink()
+        self._db.execute("DELETE FROM checkpoint WHERE project = ?", (project,))
+        self.checkpoints.remove(project)
+
+    def forget_after(self, project: str, iteration: int) -> int:
+        """Delete the figures of iterations whose steps no checkpoint holds; return how many."""
+        return self._db.execute(
+            "DELETE FROM history WHERE project = ? AND iteration >= ?", (project, iteration)
+        ).rowcount
+
+    def copy_history(self, project: str, to: str, before: int) -> None:
+        """Give a branch the history that led to it."""
+        self._db.execute(
+            "INSERT INTO history SELECT ?, iteration, time, figures, work FROM history "
+            "WHERE project = ? AND iteration < ?",
+            (to, project, before),
+        )
+
+    # --------------------------------------------------------------------------------------------------- audit
+    def add_action(self, action: Action) -> None:
+        """Note a control action."""
+        self._db.execute(
+            "INSERT INTO audit (time, who, address, project, action, detail) VALUES (?,?,?,?,?,?)",
+            (action.time, action.who, action.address, action.project, action.action, json.dumps(action.detail)),
+        )
+
+    def actions(self, project: str = "", most: int = 1000) -> list[dict[str, Any]]:
+        """Return the newest control actions, of one project or of all, newest first."""
+        rows = self._db.execute(
+            "SELECT time, who, address, project, action, detail FROM audit WHERE ? IN ('', project) "
+            "ORDER BY id DESC LIMIT ?",
+            (project, most),
+        )
+        keys = ("time", "who", "address", "project", "action")
+        return [{**dict(zip(keys, row, strict=False)), "detail": json.loads(row[5])} for row in rows]
 
     # --------------------------------------------------------------------------------------------- checkpoints
-    def _checkpoint_folder(self, project: str) -> Path:
-        return self.folder / "checkpoints" / project
-
-    def _checkpoint_files(self, project: str) -> list[Path]:
-        return sorted(self._checkpoint_folder(project).glob("*.safetensors"))
-
     def save(self, project: str, checkpoint: Checkpoint) -> Path:
-        """Write a checkpoint durably and drop the oldest beyond KEEP; return its path."""
-        arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in checkpoint.arrays.items()}
-        meta = {
-            "iteration": checkpoint.iteration, "learning_rate": checkpoint.learning_rate, "labels": checkpoint.labels,
-            "hash": content_hash(arrays),
-        }  # fmt: skip
-        data = save(arrays, {"mlitb": json.dumps(meta)})
-        path = self._checkpoint_folder(project) / f"{checkpoint.iteration:010d}.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, data)
-        for old in self._checkpoint_files(project)[:-KEEP]:
-            old.unlink()
+        """Write a checkpoint durably and drop those that are not to be kept; return its path."""
+        path = self.checkpoints.write(project, checkpoint)
+        self._db.execute(
+            "INSERT OR REPLACE INTO checkpoint SELECT id, ?, ?, ?, NULL, NULL FROM project WHERE id = ?",
+            (checkpoint.iteration, time.time(), len(checkpoint.labels), project),
+        )
+        best = self._best(project, len(checkpoint.labels))
+        for iteration in self.checkpoints.iterations(project)[:-KEEP]:
+            if iteration != best:
+                self.checkpoints.drop(project, iteration)
+                self._db.execute("DELETE FROM checkpoint WHERE project = ? AND iteration = ?", (project, iteration))
         return path
+
+    def _best(self, project: str, labels: int) -> int | None:
+        row = self._db.execute(
+            "SELECT iteration FROM checkpoint WHERE project = ? AND labels = ? AND loss IS NOT NULL "
+            "ORDER BY loss LIMIT 1",
+            (project, labels),
+        ).fetchone()
+        return int(row[0]) if row else None
+
+    def list_checkpoints(self, project: str) -> list[dict[str, Any]]:
+        """Describe a project's kept checkpoints, newest first: iteration, saved, bytes, loss, error, best."""
+        rows = self._db.execute(
+            "SELECT iteration, saved, labels, loss, error FROM checkpoint WHERE project = ?", (project,)
+        )
+        known = {row[0]: row for row in rows}
+        iterations = self.checkpoints.iterations(project)
+        newest = known.get(iterations[-1]) if iterations else None
+        best = self._best(project, newest[2]) if newest else None
+        found = []
+        for iteration in reversed(iterations):
+            stat = self.checkpoints.path(project, iteration).stat()
+            _, saved, labels, loss, error = known.get(iteration, (iteration, stat.st_mtime, None, None, None))
+            found.append(
+                {"iteration": iteration, "saved": saved, "bytes": stat.st_size, "labels": labels, "loss": loss,
+                 "error": error, "best": iteration == best}
+            )  # fmt: skip
+        return found
 
     def load(self, project: str) -> Checkpoint | None:
         """Return the newest checkpoint that can be read, or None; what cannot be read is added to `problems`."""
-        for path in reversed(self._checkpoint_files(project)):
-            try:
-                return read_checkpoint(path)
-            except (SafetensorError, OSError, ValueError, KeyError) as error:
-                self.problems.append(f"the checkpoint {path} cannot be used ({error}); the one before it is tried")
-        return None
+        return self.checkpoints.newest(project)
+
+    def load_at(self, project: str, iteration: int) -> Checkpoint:
+        """Return one checkpoint; raise Damaged or FileNotFoundError."""
+        return self.checkpoints.read(project, iteration)
 
 
-def content_hash(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
-    """Hash the names and bytes of arrays."""
-    total = hashlib.sha256()
-    for name in sorted(arrays):
-        total.update(name.encode() + b"\0")
-        total.update(arrays[name].tobytes())
-    return total.hexdigest()
-
-
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; raise ValueError when its bytes are not those that were written."""
-    with safe_open(path, "np") as file:
-        meta = json.loads((file.metadata() or {})["mlitb"])
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    if content_hash(arrays) != meta["hash"]:
-        raise ValueError("its content does not match its hash")
-    return Checkpoint(meta["iteration"], meta["learning_rate"], tuple(meta["labels"]), arrays)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write beside, fsync, rename, fsync the folder: after a crash there is the old file or the new one."""
-    beside = path.with_suffix(path.suffix + ".part")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+__all__ = ["KEEP", "Action", "Checkpoint", "Damaged", "Project", "Storage", "StorageError"]
