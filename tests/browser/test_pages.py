@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, BrowserType, FilePayload, Page, Request, expect
 
 from mlitb.datasets import digits_zip
 from tests.running import Running, running, until
@@ -20,7 +20,7 @@ from .chromium import launch
 STATIC = Path(__file__).resolve().parents[2] / "static"
 WIDTHS = (360, 390, 768, 1440, 2560)
 THEMES = ("light", "dark")
-DIGITS_LAYERS = [
+DIGITS_LAYERS: list[dict[str, Any]] = [
     {"type": "input", "width": 8, "height": 8, "channels": 1},
     {"type": "conv", "filters": 8, "kernel": 3, "padding": 1},
     {"type": "relu"},
@@ -200,10 +200,15 @@ def test_what_the_server_refuses_stands_at_the_layers(owner: Page) -> None:
     ):
         layers.fill(wrong)
         owner.get_by_test_id("create").click()
-        note = owner.locator(f"#{layers.get_attribute('aria-describedby')}")
-        expect(note).to_contain_text(said)
+        expect(owner.get_by_role("dialog").get_by_role("alert")).to_contain_text(said)
         expect(layers).to_have_attribute("aria-invalid", "true")
-    layers.fill(json.dumps(DIGITS_LAYERS))
+        expect(layers).to_have_accessible_description(re.compile(said))
+    model = {"labels": ["a"], "layers": [DIGITS_LAYERS[0] | {"mean": [0.1], "std": [0.2]}, *DIGITS_LAYERS[1:]]}
+    for text in ("[]", json.dumps(model)):
+        file = FilePayload(name="net.json", mimeType="application/json", buffer=text.encode())
+        owner.get_by_test_id("layers-file").set_input_files(file)
+        expect(owner.get_by_text("net.json holds no layers")).to_have_count(1 if text == "[]" else 0)
+    assert json.loads(layers.input_value()) == DIGITS_LAYERS
     owner.get_by_test_id("create").click()
     owner.wait_for_url("**/project/own-layers")
 
@@ -364,6 +369,21 @@ def test_a_volunteer_lends_a_device_with_one_button(owner: Page, visitor: Page, 
     visitor.get_by_test_id("stop").click()
     expect(state).to_have_attribute("data-state", "off")
     until(lambda: system.project(name)["status"]["trainers"] == 0, "the worker is gone")
+
+
+def test_a_kiosk_starts_without_a_click_once_its_person_agreed(visitor: Page, system: Running) -> None:
+    name = project(system, "kiosk")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    address = f"{system.master}/join/{name}?auto=1&intensity=balanced"
+    visitor.goto(address)
+    state = visitor.get_by_test_id("join-state")
+    expect(state).to_have_attribute("data-state", "off")
+    visitor.get_by_test_id("add-worker").click()
+    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    visitor.goto(address)
+    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    expect(visitor.get_by_text("you agreed on this device before")).to_be_visible()
+    expect(visitor.get_by_test_id("intensity-balanced")).to_be_checked()
 
 
 # -------------------------------------------------------------------------------------------------- what goes wrong

@@ -134,6 +134,7 @@ function start(boss) {
     cores: navigator.hardwareConcurrency || 1,
     phone: matchMedia("(pointer: coarse) and (max-width: 820px)").matches,
     origin: location.origin,
+    query: new URLSearchParams(location.search),
     visible: () => document.visibilityState === "visible",
     said: signal(""),
   };

@@ -1,5 +1,5 @@
 // Learning curves: one chart for each figure, because error and loss have different units and meanings.
-import { count, fileName, loss, percent, wholePercent } from "./format.js";
+import { count, fileName, loss, moment, percent, span, wholePercent } from "./format.js";
 import { csvOf } from "./history.js";
 import { Icon } from "./icons.js";
 import { html, useEffect, useRef, useSignal } from "./preact.js";
@@ -27,12 +27,15 @@ export function Charts({ env, points, name }) {
     <section class="charts" aria-label=${words.region} ref=${box}>
       ${FIGURES.map((figure) => html`<${Chart} key=${figure.key} env=${env} figure=${figure} points=${points} name=${name} />`)}
       <p class="charts-foot">
-        <span>${words.zoom}</span>
+        <span>${words.zoom} ${points.length > 0 && html`<${Began} time=${points[0].time} />`}</span>
         <button type="button" class="quiet small" data-testid="export-csv" disabled=${!points.length} onClick=${exportCsv}><${Icon} name="download" />${words.csv}</button>
       </p>
     </section>
   `;
 }
+
+/** When the first point was made, with the exact time on hover. @param {{time: number}} props in seconds */
+const Began = ({ time }) => html`<time datetime=${new Date(time * 1000).toISOString()} title=${moment(time)}>${words.ago(span(Date.now() / 1000 - time))}</time>`;
 
 /** @param {HTMLElement} from @param {string} name */
 const css = (from, name) => getComputedStyle(from).getPropertyValue(name).trim();

@@ -2,7 +2,7 @@
 import { LayerEditor } from "./editor.js";
 import { Icon } from "./icons.js";
 import { Dialog, Field, Problem } from "./parts.js";
-import { html, useSignal } from "./preact.js";
+import { html, useId, useSignal } from "./preact.js";
 import { HYPER, layersOf, PRESETS } from "./presets.js";
 import { HyperFields, readHyper } from "./settings.js";
 import { inputSize } from "./shapes.js";
@@ -150,7 +150,8 @@ function NetworkFields({ draft, set, problem }) {
       </select>`}
     />
     ${own
-      ? html`<${Field}
+      ? html`<${FromFile} take=${(/** @type {string} */ json) => set({ json })} />
+          <${Field}
           label=${words.layers}
           problem=${problem}
           control=${(/** @type {object} */ tied) =>
@@ -158,6 +159,38 @@ function NetworkFields({ draft, set, problem }) {
         />`
       : html`<${SizeFields} draft=${draft} set=${set} /><${LayerEditor} edits=${draft.edits} set=${edit} problem=${problem} />`}
   `;
+}
+
+/** Take the layers of a JSON file: a list, or a model that was downloaded here. @param {{take: (json: string) => void}} props */
+function FromFile({ take }) {
+  const id = useId();
+  const problem = useSignal("");
+  const read = async (/** @type {Event} */ event) => {
+    const input = /** @type {HTMLInputElement} */ (event.target);
+    const file = input.files?.[0];
+    if (!file) return;
+    const layers = layersIn(await file.text());
+    problem.value = layers ? "" : words.notLayers(file.name);
+    if (layers) take(pretty(layers));
+    input.value = "";
+  };
+  return html`<div>
+    <label class="button" for=${id} title=${words.fileHint}><${Icon} name="upload" />${words.file}</label>
+    <input id=${id} class="sr-only" type="file" accept=".json,application/json" data-testid="layers-file" onChange=${read} />
+    ${problem.value && html`<p class="field-note bad" role="alert">${problem.value}</p>`}
+  </div>`;
+}
+
+/** The layers in a JSON text, without the normalisation that a model has learned; null where there are none. @param {string} text @returns {Layer[] | null} */
+function layersIn(text) {
+  try {
+    const found = JSON.parse(text);
+    const layers = Array.isArray(found) ? found : found?.layers;
+    if (!Array.isArray(layers) || !layers.length) return null;
+    return layers.map(({ mean: _mean, std: _std, ...layer }) => layer);
+  } catch {
+    return null; // not JSON: the caller says so
+  }
 }
 
 /** One layer a line, as people read it. @param {Layer[]} layers */

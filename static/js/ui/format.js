@@ -42,6 +42,11 @@ export function bytes(n) {
 /** Floating-point operations. @param {number} n */
 export const flop = (n) => (n >= 1e9 ? `${(n / 1e9).toFixed(1)}${NARROW}GFLOP` : `${(n / 1e6).toFixed(n < 1e7 ? 2 : 1)}${NARROW}MFLOP`);
 
+const clock = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
+
+/** @param {number} s seconds since 1970 */
+export const moment = (s) => clock.format(s * 1000);
+
 /** A span of time in its two largest units. @param {number} s in seconds */
 export function span(s) {
   const parts = /** @type {[number, string][]} */ ([

@@ -1,9 +1,9 @@
 // The volunteer's page: what this is, what it does with the device, one big button, and always why it is not computing.
 import { count, percent, span, wholePercent } from "./format.js";
 import { Icon } from "./icons.js";
-import { addWorker, Intensity, myWorkers, shownState, Slept } from "./mine.js";
+import { addWorker, INTENSITIES, Intensity, myWorkers, shownState, Slept } from "./mine.js";
 import { Problem } from "./parts.js";
-import { html, useEffect, useSignal } from "./preact.js";
+import { html, useEffect, useMemo, useSignal } from "./preact.js";
 import { Gone, useProject } from "./project.js";
 import { describe, parameterCount } from "./shapes.js";
 import { sentence, text } from "./text.js";
@@ -21,7 +21,12 @@ export function JoinPage({ env, id }) {
   if (env.live.removed.value === id) return html`<${Gone} sentence=${text.removed} />`;
   if (problem && !project) return html`<${Gone} sentence=${problem} />`;
   const params = project ? parameterCount(describe(project.layers, project.labels.length || 1)) : 0;
-  const toggle = () => (mine.length ? mine.forEach(({ worker }) => env.live.remove(worker)) : addWorker(env, id));
+  const lend = () => {
+    env.keep("consent", "yes");
+    addWorker(env, id);
+  };
+  const toggle = () => (mine.length ? mine.forEach(({ worker }) => env.live.remove(worker)) : lend());
+  const auto = useAuto(env, id);
   return html`
     <div class="page narrow join">
       <h1>${words.title(name)}</h1>
@@ -31,6 +36,7 @@ export function JoinPage({ env, id }) {
           <${Icon} name=${mine.length ? "close" : "plus"} />${mine.length ? words.stop : words.add}
         </button>
         <p class="join-state" role="status" data-testid="join-state" data-state=${stateOf(env, mine, status)}>${words.status[stateOf(env, mine, status)]}${reasonOf(mine)}</p>
+        ${auto && html`<p class="panel-lead">${words.auto}</p>`}
         <${Slept} env=${env} />
         <${Contribution} mine=${mine} status=${status} />
         <${Intensity} env=${env} mine=${mine} />
@@ -54,6 +60,23 @@ export function JoinPage({ env, id }) {
       <p><a href=${`/project/${encodeURIComponent(id)}`} data-testid="watch">${words.watch} <${Icon} name="arrow" /></a></p>
     </div>
   `;
+}
+
+/**
+ * `?auto=1` starts without a click, for kiosks and lab machines, where this browser's person has agreed before;
+ * `?intensity=` chooses how much.
+ * @param {Env} env @param {string} id
+ */
+function useAuto(env, id) {
+  const allowed = env.query.get("auto") === "1" && env.recall("consent") === "yes";
+  const wished = env.query.get("intensity") ?? "";
+  useMemo(() => {
+    if (allowed && INTENSITIES.some((known) => known.id === wished)) env.keep("intensity", wished); // before the choice is drawn
+  }, [id]);
+  useEffect(() => {
+    if (allowed && !myWorkers(env, id).length) addWorker(env, id);
+  }, [id]);
+  return allowed;
 }
 
 /** Why it computes or not, the first reason that holds. @param {Env} env @param {MyWorker[]} mine @param {Status | null} status */

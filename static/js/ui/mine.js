@@ -35,9 +35,10 @@ export function MyWorkers({ env, project }) {
   const mine = myWorkers(env, project);
   const pending = usePending(mine.length);
   const elsewhere = env.live.workers.value.length - mine.length;
-  const add = () => {
-    pending.begin(env.live.refusal);
-    addWorker(env, project);
+  const free = Math.max(0, env.cores - 1 - env.live.workers.value.length); // one core stays with the person
+  const add = (/** @type {number} */ n) => {
+    pending.begin(env.live.refusal, n);
+    for (let i = 0; i < n; i += 1) addWorker(env, project);
     env.said.value = words.adding;
   };
   return html`
@@ -46,7 +47,10 @@ export function MyWorkers({ env, project }) {
         <h2 id="device-title">${words.title}</h2>
         <span class="panel-note">${words.cores(Math.min(env.live.workers.value.length, env.cores), env.cores)}</span>
       </div>
-      <button type="button" class="primary big" data-testid="add-worker" onClick=${add}><${Icon} name="plus" />${words.add}</button>
+      <div class="add-row">
+        <button type="button" class="primary big" data-testid="add-worker" onClick=${() => add(1)}><${Icon} name="plus" />${words.add}</button>
+        ${env.cores > 2 && html`<button type="button" class="big side" data-testid="add-all" title=${words.addAllHint} disabled=${!free} onClick=${() => add(free)}>${words.addAll(free)}</button>`}
+      </div>
       <${Intensity} env=${env} mine=${mine} />
       <p class="panel-lead">${words.lead}${elsewhere ? ` ${words.elsewhere(elsewhere)}` : ""}</p>
       <${Slept} env=${env} />
@@ -67,10 +71,10 @@ function usePending(n) {
   }, [n]);
   return {
     waiting: expected.value > n,
-    /** @param {import("./types").Live["refusal"]} refusal */
-    begin(refusal) {
+    /** @param {import("./types").Live["refusal"]} refusal @param {number} added */
+    begin(refusal, added) {
       refusal.value = null;
-      expected.value = Math.max(expected.value, n) + 1;
+      expected.value = Math.max(expected.value, n) + added;
       const stop = refusal.subscribe((refused) => {
         if (!refused) return;
         expected.value = 0;

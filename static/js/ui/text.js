@@ -87,6 +87,7 @@ export const text = {
     summary: (/** @type {string} */ name, /** @type {string} */ first, /** @type {string} */ last, /** @type {number} */ from, /** @type {number} */ to) =>
       `${name} from ${first} at iteration ${count(from)} to ${last} at iteration ${count(to)}.`,
     zoom: "Drag over a chart to zoom, double-click to see all.",
+    ago: (/** @type {string} */ time) => `Training began ${time} ago.`,
     csv: "Export CSV",
     png: "Save as PNG",
     region: "Learning curves",
@@ -97,6 +98,8 @@ export const text = {
     lead: "Each worker uses about one core of this device, and stops when you close the tab.",
     add: "Add worker",
     adding: "Starting a worker …",
+    addAll: (/** @type {number} */ n) => (n ? `+ ${n}` : "All lent"),
+    addAllHint: "As many workers as this device has cores, but one",
     cores: (/** @type {number} */ used, /** @type {number} */ cores) => `${used} of ${plural(cores, "core", "cores")} lent`,
     elsewhere: (/** @type {number} */ n) => `${plural(n, "worker of yours computes", "workers of yours compute")} for another project.`,
     name: (/** @type {number} */ n) => `Worker ${n}`,
@@ -318,6 +321,9 @@ export const text = {
     nameMissing: "Give the project a name.",
     periodWrong: "The period must be a number from 0.2 to 60 seconds.",
     json: (/** @type {string} */ why) => `This is not valid JSON: ${sentence(why)} Correct it, or choose a preset and change that.`,
+    file: "Open a file",
+    fileHint: "A list of layers, or a model that was downloaded here",
+    notLayers: (/** @type {string} */ name) => `${name} holds no layers: choose a JSON file with a list of layers, or a downloaded model.`,
     notList: "The layers must be a JSON list: [{…}, {…}].",
   },
 
@@ -346,6 +352,7 @@ export const text = {
     charging: "This browser does not tell whether the device is charging, so it cannot wait for that. Plug it in for longer sessions.",
     onlyCharging: "Only while it charges",
     notCharging: "Waiting: the device is not charging.",
+    auto: "Started by itself, because you agreed on this device before.",
     awake: "Keep this tab in front: browsers slow hidden tabs down.",
     status: /** @type {Record<string, string>} */ ({
       off: "Not computing: press the button to start.",

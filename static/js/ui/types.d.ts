@@ -184,6 +184,8 @@ export interface Env {
   cores: number;
   phone: boolean;
   origin: string;
+  /** What the address asked for when the page was loaded, after "?". */
+  query: URLSearchParams;
   visible(): boolean;
   said: Signal<string>;
 }
