@@ -95,7 +95,11 @@ def _judge_result(result: Result, trainer: Trainer, flops: int, elapsed_s: float
 def _judge_vector(answer: Answer, values: int, finite: bool, expected: Expected) -> Verdict | None:
     wanted = expected.size if any(result.count for result in answer.results) else 0
     if values == wanted:
-        return None if finite else Verdict("not finite", 422, "the gradient has values that are not finite")
+        return (
+            None
+            if finite
+            else Verdict("not finite", 422, "the gradient has values that are not finite, or too large to be squared")
+        )
     if values in expected.earlier_sizes:
         return Verdict("stale length", 409, f"{values} values are of the network before it grew to {wanted}", late=True)
     return Verdict("wrong length", 422, f"the gradient has {values} values instead of {wanted}")

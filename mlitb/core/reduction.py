@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,15 @@ SLICE = 1_000_000
 def zeros(size: int) -> NDArray[np.float64]:
     """Make an empty sum."""
     return np.zeros(size, np.float64)
+
+
+def usable(gradient: NDArray[np.float32]) -> bool:
+    """Tell whether optimizers can take a gradient: all values finite, and the sum of their squares a float32, too.
+
+    1e30 is finite, but AdaGrad's sum of squares would not be after it, and training would be over for everybody.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return isfinite(float(np.dot(gradient, gradient)))
 
 
 def add(total: NDArray[np.float64], gradient: NDArray[np.float32], size: int = SLICE) -> Iterator[None]:
