@@ -9,10 +9,11 @@ Rules of this file:
 import asyncio
 from collections import Counter
 
-import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from mlitb import wire
+from mlitb.core.reduction import usable
+from mlitb.outbox import TOO_SLOW
 from mlitb.runtime import Runtime
 from mlitb.settings import Settings
 
@@ -66,6 +67,8 @@ class Live:
         client, outbox = self.runtime.connect(owner)
 
         async def close(code: int, reason: str) -> None:
+            if code == TOO_SLOW:
+                self.refused["too slow"] += 1
             if socket.application_state is WebSocketState.CONNECTED:
                 await socket.close(code, reason)
 
@@ -100,5 +103,5 @@ class Live:
             if data is None:
                 raise wire.Malformed("text is not understood here: frames are binary", 1003)
             head, vector = wire.decode_client(data)
-            finite = vector is None or bool(np.isfinite(vector).all())
+            finite = vector is None or usable(vector)
             self.runtime.receive(client, head, vector, finite)

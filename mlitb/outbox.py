@@ -13,6 +13,9 @@ from collections.abc import Awaitable, Callable
 MAX_WAITING = 256
 """Frames; snapshots replace each other, so only a client that reads nothing gets there."""
 
+TOO_SLOW = 1013
+"""WebSocket's "try again later" (IANA registry): to who does not read what it is sent."""
+
 MAX_SEND_S = 30.0
 """One frame of the largest network on a slow phone link (64 MB at 20 Mbit/s is 26 s)."""
 
@@ -28,6 +31,7 @@ class Outbox:
         self._serial = 0
         self._wake = asyncio.Event()
         self._end: tuple[int, str] | None = None
+        self._patience: asyncio.Timeout | None = None  # with the frame that is being sent
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -45,11 +49,13 @@ class Outbox:
         return len(self._frames) <= MAX_WAITING
 
     def close(self, code: int, reason: str, *, drop: bool = False) -> None:
-        """Close the socket when what waits is sent (or at once, with `drop`)."""
+        """Close the socket when what waits is sent (with `drop` at once, though a frame may be half sent)."""
         if self._end is None:
             self._end = (code, reason[:120])
         if drop:
             self._frames.clear()
+            if self._patience is not None and not self._patience.expired():
+                self._patience.reschedule(0)
         self._wake.set()
 
     async def run(self, send: SendFrame, close: CloseSocket) -> None:
@@ -58,11 +64,13 @@ class Outbox:
             while self._frames:
                 _, frame = self._frames.popitem(last=False)
                 try:
-                    async with asyncio.timeout(MAX_SEND_S):
+                    async with asyncio.timeout(MAX_SEND_S) as self._patience:
                         await send(frame)
                 except TimeoutError:
-                    await close(1013, "your connection is too slow for this project: one frame took over 30 s")
-                    return
+                    self.close(TOO_SLOW, "your connection is too slow for this project: one frame took over 30 s")
+                    self._frames.clear()
+                finally:
+                    self._patience = None
             if self._end is not None:
                 await close(*self._end)
                 return

@@ -46,7 +46,7 @@ from mlitb.core.messages import PROTOCOL, Bye, FromClient, Hello, Orders, Parame
 from mlitb.core.optimizer import Hyper
 from mlitb.core.refusal import Refusal
 from mlitb.engine import Engine
-from mlitb.outbox import Outbox
+from mlitb.outbox import TOO_SLOW, Outbox
 from mlitb.vectors import Jobs, Vector, Vectors
 
 log = logging.getLogger("mlitb")
@@ -191,7 +191,7 @@ class Runtime:
     def _put(self, client: int, frame: bytes, topic: str) -> None:
         outbox = self._clients.get(client)
         if outbox is not None and not outbox.put(frame, topic):
-            outbox.close(CLOSE_CODE, "you do not read what you are sent: come back when you can", drop=True)
+            outbox.close(TOO_SLOW, "you do not read what you are sent: come back when you can", drop=True)
 
     def _close(self, client: int, reason: str, retry_ms: int) -> None:
         outbox = self._clients.get(client)

@@ -24,6 +24,7 @@ from fastapi import FastAPI
 
 from mlitb import resources
 from mlitb.access import Owner, Tickets
+from mlitb.connection import Connection
 from mlitb.engine import Engine
 from mlitb.projects import Projects
 from mlitb.runtime import Runtime
@@ -175,7 +176,7 @@ def uvicorn_server(app: FastAPI, settings: Settings) -> MasterServer:
             app,
             loop="uvloop",
             http="httptools",
-            ws="websockets-sansio",
+            ws=Connection,
             ws_per_message_deflate=False,
             ws_max_size=settings.max_frame_bytes,
             log_config=None,

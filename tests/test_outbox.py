@@ -96,3 +96,24 @@ def test_a_frame_that_takes_too_long_ends_the_connection(monkeypatch: pytest.Mon
     peer = asyncio.run(scene())
     assert peer.ended is not None
     assert peer.ended[0] == 1013
+
+
+def test_dropping_does_not_wait_for_a_frame_that_nobody_reads() -> None:
+    async def scene() -> Peer:
+        outbox, peer = Outbox(), Peer()
+        begun = asyncio.Event()
+
+        async def send(_: bytes) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        outbox.put(b"never read")
+        running = asyncio.create_task(outbox.run(send, peer.close))
+        await begun.wait()
+        outbox.put(b"nor this")
+        outbox.close(1013, "gone", drop=True)
+        async with asyncio.timeout(5):
+            await running
+        return peer
+
+    assert asyncio.run(scene()).ended == (1013, "gone")
