@@ -14,6 +14,7 @@ import uvicorn
 
 from data_server.app import create_app
 from data_server.index import IndexUnavailable
+from data_server.quick import quick_protocol
 from data_server.settings import Settings
 from data_server.store import StoreUnavailable
 
@@ -54,7 +55,7 @@ def main(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=quick_protocol(app.state.shards, settings, app.state.counters),
         ws="none",
         log_level="warning",
         access_log=False,

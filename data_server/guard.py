@@ -19,6 +19,7 @@ from data_server.settings import Settings
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 TUS_REQUEST = ("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Defer-Length")
 TUS_RESPONSE = ("Location", "Upload-Offset", "Upload-Length", "Tus-Version", "Tus-Resumable", "Tus-Max-Size")
+EXPOSED = ("Content-Length", "Content-Range", "ETag", *TUS_RESPONSE)
 CHECKED = (b"host", b"origin")
 REMEMBERED = 1_000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -32,7 +33,7 @@ class Cors(CORSMiddleware):
             app,
             allow_methods=METHODS,
             allow_headers=("Authorization", "Content-Type", "Range", "If-None-Match", "If-Range", *TUS_REQUEST),
-            expose_headers=("Content-Length", "Content-Range", "ETag", *TUS_RESPONSE),
+            expose_headers=EXPOSED,
             max_age=3600,
         )
         self._settings = settings

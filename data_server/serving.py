@@ -32,14 +32,20 @@ class ShardCache:
 
     async def read(self, name: str) -> bytes | None:
         """Return a shard's bytes, None when there is no such shard (any more)."""
-        if name in self._kept:
-            self._kept.move_to_end(name)
-            return self._kept[name]
+        if (data := self.kept(name)) is not None:
+            return data
         try:
             data = await asyncio.to_thread((self.folder / f"{name}.zip").read_bytes)
         except FileNotFoundError:
             return None
         self._keep(name, data)
+        return data
+
+    def kept(self, name: str) -> bytes | None:
+        """Return a shard's bytes if they are in memory."""
+        data = self._kept.get(name)
+        if data is not None:
+            self._kept.move_to_end(name)
         return data
 
     def clear(self) -> None:
