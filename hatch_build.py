@@ -44,6 +44,7 @@ VENDOR = {
     "uplot.js": 'export {default} from "uplot";',
     "unpack.js": 'export {unzipSync} from "fflate"; export {decode as decodePng} from "fast-png";',
     "hash.js": 'export {sha256} from "@noble/hashes/sha2.js"; export {bytesToHex} from "@noble/hashes/utils.js";',
+    "qr.js": 'export {default} from "qrcode-generator";',
 }
 """Each bundle in static/vendor and the module that it is made from."""
 
