@@ -2,7 +2,7 @@
 
 Rules of this file:
 - Only what a test page may load: /static, /vendor (mocha, chai), /golden, /unit, and what a test adds: by a route in
-  Python, or from the page by PUT; GET /asked/PATH tells how often PATH was asked for.
+  Python, or from the page by PUT (DELETE takes it back); GET /asked/PATH tells how often PATH was asked for.
 - The Content-Security-Policy is the master's, so a test fails where the real page would.
 """
 
@@ -58,6 +58,10 @@ class Request(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.kept[self.place] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(204, {}, b"")
+
+    def do_DELETE(self) -> None:
+        self.kept.pop(self.place, None)
         self.answer(204, {}, b"")
 
     def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:

@@ -4,6 +4,7 @@ import {expect} from "/vendor/chai.js";
 import {until} from "/unit/made.js";
 
 const configure = config => fetch("/api/config", {method: "PUT", body: JSON.stringify(config)});
+const unconfigure = () => fetch("/api/config", {method: "DELETE"});
 const workers = [];
 
 function start() {
@@ -18,6 +19,7 @@ afterEach(() => workers.splice(0).forEach(worker => worker.terminate()));
 
 describe("entry/boss", () => {
   it("tells that the server does not answer, and tries again until it does", async () => {
+    await unconfigure();
     const {said} = start();
     await until(() => said.some(({state}) => state === "lost"));
     expect(said.map(({state}) => state)).to.deep.equal(["connecting", "lost"]);
