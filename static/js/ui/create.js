@@ -15,10 +15,13 @@ const OWN = "own"; // the layers as JSON
 const EDITED = "edited"; // a preset that was changed
 const words = text.create;
 
+/** @param {import("./presets.js").Preset} preset */
+const ratesOf = (preset) => ({ learning_rate: String(preset.learning_rate), warmup: String(preset.warmup) });
+
 /** @param {string} id @returns {Draft} */
 function draftOf(id) {
   const preset = PRESETS.find((known) => known.id === id) ?? PRESETS[0];
-  const hyper = { ...Object.fromEntries(HYPER.map(({ key, value }) => [key, String(value)])), learning_rate: String(preset.rate) };
+  const hyper = { ...Object.fromEntries(HYPER.map(({ key, value }) => [key, String(value)])), ...ratesOf(preset) };
   const edits = { layers: layersOf(preset, preset.size), past: [], future: [] };
   return { name: "", preset: preset.id, edits, period: String(preset.period), json: "", hyper };
 }
@@ -136,7 +139,7 @@ function NetworkFields({ draft, set, problem }) {
     const id = typed(event);
     if (id === OWN) return set({ preset: OWN, json: pretty(layers) });
     const { edits, period, hyper } = draftOf(id);
-    set({ preset: id, edits: { ...edits, past: [...draft.edits.past, draft.edits.layers] }, period, hyper: { ...draft.hyper, learning_rate: hyper.learning_rate } });
+    set({ preset: id, edits: { ...edits, past: [...draft.edits.past, draft.edits.layers] }, period, hyper: { ...draft.hyper, learning_rate: hyper.learning_rate, warmup: hyper.warmup } });
   };
   const edit = (/** @type {import("./editor.js").Edits} */ edits) => set({ edits, preset: EDITED });
   return html`

@@ -1,7 +1,7 @@
 // Networks to start from, and the hyper-parameters with one line each about what they do.
 
 /** @typedef {import("./types").Layer} Layer @typedef {import("./types").Size} Size */
-/** @typedef {{id: string, name: string, note: string, size: Size, period: number, rate: number, body: Layer[]}} Preset a network, T and learning rate that were tried */
+/** @typedef {{id: string, name: string, note: string, size: Size, period: number, learning_rate: number, warmup: number, body: Layer[]}} Preset a network, with a T and a learning rate that were tried */
 
 /** @param {number} filters @param {number} kernel @returns {Layer} */
 const conv = (filters, kernel) => ({ type: "conv", filters, kernel, stride: 1, padding: (kernel - 1) / 2 });
@@ -18,7 +18,8 @@ export const PRESETS = [
     note: "Learns scikit-learn's handwritten digits within a minute.",
     size: { width: 8, height: 8, channels: 1 },
     period: 1,
-    rate: 0.05,
+    learning_rate: 0.05,
+    warmup: 5,
     body: [conv(16, 3), relu, pool(2), ...head],
   },
   {
@@ -27,7 +28,8 @@ export const PRESETS = [
     note: "Convolution 5×5 with 16 filters, pooling 3/3, fully connected (Meeds et al., 2015).",
     size: { width: 28, height: 28, channels: 1 },
     period: 4,
-    rate: 0.05,
+    learning_rate: 0.1,
+    warmup: 20,
     body: [conv(16, 5), relu, pool(3), ...head],
   },
   {
@@ -36,7 +38,8 @@ export const PRESETS = [
     note: "ConvNetJS's demo network for small colour pictures.",
     size: { width: 32, height: 32, channels: 3 },
     period: 4,
-    rate: 0.01,
+    learning_rate: 0.02,
+    warmup: 20,
     body: [conv(16, 5), relu, pool(2), conv(20, 5), relu, pool(2), conv(20, 5), relu, pool(2), ...head],
   },
   {
@@ -45,7 +48,8 @@ export const PRESETS = [
     note: "1.1 million parameters: for many devices or patient ones.",
     size: { width: 32, height: 32, channels: 3 },
     period: 8,
-    rate: 0.01,
+    learning_rate: 0.02,
+    warmup: 20,
     body: [
       ...[conv(32, 3), relu, conv(32, 3), relu, pool(2), conv(64, 3), relu, conv(64, 3), relu, pool(2)],
       ...[{ type: "fully_connected", units: 256 }, relu, ...head],
@@ -57,7 +61,8 @@ export const PRESETS = [
     note: "No hidden layer: the simplest network there is, and a baseline.",
     size: { width: 28, height: 28, channels: 1 },
     period: 2,
-    rate: 0.05,
+    learning_rate: 0.05,
+    warmup: 10,
     body: head,
   },
 ];
