@@ -92,3 +92,21 @@ struct Combination {
   i32 to_row, rows, vectors;
 };
 void add_combination(const Combination &);
+
+// The list of what is left of one column: where it reads (in_at[winner] of its window) and its factor. Where `value` is
+// given, a window whose value is not above 0 is left out. The list has room for one entry more than it can get.
+struct Winners {
+  const i32 *winner;
+  const i32 *in_at;
+  const float *factor, *value;
+  i32 winner_step, in_at_step, step; // from one window to the next
+  i32 factor_row, value_row;         // from one row of windows to the next
+  i32 height, width;
+  i32 *list_at;
+  float *list_factor;
+};
+i32 list_winners(const Winners &); // returns how many
+float total(const float *values, i32 count);
+
+// to[i] = table[i mod channels][bytes[i]]: pixels to numbers
+void look_up(const float *table, const u8 *bytes, float *to, i32 count, i32 channels);

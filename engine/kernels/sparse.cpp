@@ -59,3 +59,29 @@ void add_combination(const Combination &c) {
   default: return rows_apart(c);
   }
 }
+
+// No branch: a dead entry is overwritten by the next, for a branch would be mispredicted one time in three
+template <bool RELU> static i32 list(Winners w) {
+  i32 count = 0;
+  for (i32 y = 0; y < w.height; y++) {
+    const float *factor = w.factor + y * w.factor_row, *value = RELU ? w.value + y * w.value_row : nullptr;
+    for (i32 x = 0; x < w.width; x++) {
+      w.list_at[count] = w.in_at[*w.winner];
+      w.list_factor[count] = *factor;
+      count += !RELU || *value > 0;
+      w.winner += w.winner_step, w.in_at += w.in_at_step, factor += w.step, value += RELU ? w.step : 0;
+    }
+  }
+  return count;
+}
+
+i32 list_winners(const Winners &w) { return w.value ? list<true>(w) : list<false>(w); }
+
+float total(const float *values, i32 count) {
+  v4 sum = splat(0.0f);
+  i32 i = 0;
+  for (; i + LANES <= count; i += LANES) sum += load(values + i);
+  float rest = 0;
+  for (; i < count; i++) rest += values[i];
+  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + rest;
+}

@@ -35,8 +35,8 @@ private:
   i32 *out_at_ = nullptr;      // of each window
   i32 *winners_ = nullptr;     // [vector][window][filters in whole vectors], 0 … area − 1
   float *dense_ = nullptr;     // one vector's plane before pooling, where it is not fused
-  i32 *list_at_ = nullptr, *list_count_ = nullptr; // of each filter: [window], where in the input the winners read
-  float *list_factor_ = nullptr;                   // and their gradients
+  i32 *list_at_ = nullptr;       // of one filter: where in the input its winners read,
+  float *list_factor_ = nullptr; // and their gradients
   i32 *group_at_ = nullptr, *group_count_ = nullptr; // of one window: its filters by winner
   float *group_factor_ = nullptr;
   float *weights_ = nullptr, *weight_sum_ = nullptr; // [filter][kernel_y][run]
@@ -46,7 +46,7 @@ private:
   i32 windows() const;
   i32 run() const; // floats of one row of the kernel, in whole vectors
   i32 filter_room() const;
-  void make_lists(i32 n);
+  i32 list_winners(i32 n, i32 filter);
   void weight_gradient(i32 n);
   void input_gradient(i32 n);
   const float *gradient(i32 n, i32 window) const;

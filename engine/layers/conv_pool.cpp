@@ -30,9 +30,8 @@ void ConvPool::plan() {
   out_at_ = ::plan<i32>((u64)windows());
   winners_ = ::plan<i32>((u64)windows() * (u64)conv_->padded_filters() * (u64)conv_->batch);
   if (!fused_) dense_ = ::plan<float>((u64)plane.size() + SLACK);
-  list_at_ = ::plan<i32>(filters * (u64)(windows() + 1));
-  list_factor_ = ::plan<float>(filters * (u64)(windows() + 1));
-  list_count_ = ::plan<i32>(filters);
+  list_at_ = ::plan<i32>((u64)windows() + 1);
+  list_factor_ = ::plan<float>((u64)windows() + 1);
   weight_sum_ = ::plan<float>(filters * (u64)filter_room());
   if (!conv_->wants_input_gradient()) return;
   group_at_ = ::plan<i32>(filters * (u64)area());
@@ -94,41 +93,26 @@ const float *ConvPool::gradient(i32 n, i32 w) const {
 }
 
 void ConvPool::backward(i32 n) {
-  if (!conv_->frozen) {
-    make_lists(n);
-    weight_gradient(n);
-  }
+  if (!conv_->frozen) weight_gradient(n);
   if (conv_->wants_input_gradient()) input_gradient(n);
 }
 
-void ConvPool::make_lists(i32 n) {
-  const Conv &c = *conv_;
-  const i32 filters = c.filters, room = windows() + 1;
-  const i32 *winner = winners_ + n * windows() * c.padded_filters();
-  zero(list_count_, sizeof(i32) * (usize)filters);
-  for (i32 w = 0; w < windows(); w++, winner += c.padded_filters()) {
-    const i32 *in_at = in_at_ + w * area();
-    const float *d = gradient(n, w), *v = c.out->value.of(n) + out_at_[w];
-    for (i32 f = 0; f < filters; f++) { // no branch: a dead one is overwritten by the next
-      const i32 at = f * room + list_count_[f];
-      list_at_[at] = in_at[winner[f]];
-      list_factor_[at] = d[f];
-      list_count_[f] += !c.relu_ || v[f] > 0;
-    }
-  }
+i32 ConvPool::list_winners(i32 n, i32 filter) {
+  const Tensor &out = *conv_->out;
+  const float *value = conv_->relu_ ? out.value.of(n) + filter : nullptr;
+  const i32 *winner = winners_ + n * windows() * conv_->padded_filters() + filter;
+  return ::list_winners({winner, in_at_, out.gradient.of(n) + filter, value, conv_->padded_filters(), area(),
+                         conv_->filters, out.gradient.row, out.value.row, out.shape.height, out.shape.width, list_at_,
+                         list_factor_});
 }
 
 void ConvPool::weight_gradient(i32 n) {
   const Conv &c = *conv_;
-  const i32 room = windows() + 1, height = c.window.height;
   for (i32 f = 0; f < c.filters; f++) {
-    const i32 *at = list_at_ + f * room;
-    const float *factor = list_factor_ + f * room;
-    float bias = 0;
-    for (i32 i = 0; i < list_count_[f]; i++) bias += factor[i];
-    c.bias_sum_[f] += bias;
-    float *sum = weight_sum_ + f * filter_room();
-    add_combination({c.corner(n), at, factor, list_count_[f], c.in->value.row, sum, run(), height, run() / LANES});
+    const i32 count = list_winners(n, f);
+    c.bias_sum_[f] += total(list_factor_, count);
+    add_combination({c.corner(n), list_at_, list_factor_, count, c.in->value.row, weight_sum_ + f * filter_room(), run(),
+                     c.window.height, run() / LANES});
   }
 }
 

@@ -20,17 +20,18 @@ void Input::plan() {
 }
 
 void Input::start() {
-  for (i32 byte = 0; byte < 256; byte++)
-    for (i32 c = 0; c < out->shape.channels; c++) table_[byte * out->shape.channels + c] = normal((float)byte / 255, c);
+  for (i32 c = 0; c < out->shape.channels; c++)
+    for (i32 byte = 0; byte < 256; byte++) table_[c * 256 + byte] = normal((float)byte / 255, c);
 }
 
 void Input::normalise(const Pass &pass, i32 n, float *to, i32 row) const {
   const i32 channels = out->shape.channels;
+  const i32 size = out->shape.width * channels;
   usize at = (usize)n * (usize)out->shape.size();
-  for (i32 y = 0; y < out->shape.height; y++, to += row)
-    for (i32 x = 0; x < out->shape.width; x++)
-      for (i32 c = 0; c < channels; c++, at++)
-        to[x * channels + c] = pass.bytes ? table_[pass.bytes[at] * channels + c] : normal(pass.floats[at], c);
+  for (i32 y = 0; y < out->shape.height; y++, to += row, at += (usize)size)
+    if (pass.bytes) look_up(table_, pass.bytes + at, to, size, channels);
+    else
+      for (i32 i = 0; i < size; i++) to[i] = normal(pass.floats[at + (usize)i], i % channels);
 }
 
 void Input::forward(const Pass &pass, i32 first, i32 count) {

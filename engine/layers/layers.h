@@ -20,7 +20,7 @@ private:
   i32 shift_x_ = 0, shift_y_ = 0;
   bool flip_ = false;
   double crop_ = 1;
-  float *table_ = nullptr; // [byte][channel]: its normal value
+  float *table_ = nullptr; // [channel][byte]: its normal value
   float *plain_ = nullptr; // one vector before augmentation
 };
 
