@@ -4,6 +4,8 @@
  * - It computes whole micro-batches in the order that the work order defines (work.js), and answers how many vectors.
  * - It looks at the clock after every micro-batch and lets messages in at least every SLICE_MS.
  * - No timer drives it. A newer order ends the one at work, which is answered with what it has.
+ * - An order with a local rate asks for steps of its own (docs/architecture.md, "Local steps"): they start from the
+ *   parameters that came with it, and what is answered is the way they led, times the vectors, against its direction.
  * - Which vectors, which keys and which seed is all said by messages: any engine can repeat it.
  */
 
@@ -135,9 +137,11 @@ export class Trainer {
     const batches = this.batches(order);
     let rested = start;
     engine.setParameters(parameters);
-    engine.clear();
+    if (order.local_rate) engine.beginLocal();
+    else engine.clear();
     for (const {pixels, labels, keys, n} of batches) {
       const {loss, wrong} = engine.gradient(pixels, labels, n, keys, this.seed, iteration);
+      if (order.local_rate) engine.localStep(n, order.local_rate, order.local_momentum);
       sums.count += n;
       sums.loss += loss;
       sums.wrong += wrong;
@@ -148,7 +152,7 @@ export class Trainer {
       if (this.stopped) break;
       rested = now;
     }
-    if (sums.count) sums.gradient = engine.gradientSum().slice();
+    if (sums.count) sums.gradient = order.local_rate ? against(engine.localDifference(), sums.count) : engine.gradientSum().slice();
     return sums;
   }
 
@@ -156,7 +160,7 @@ export class Trainer {
    * Yield the order's micro-batches; the buffers are the same each time.
    * @param {Order} order
    */
-  *batches({assignment, ready, seed, cursor, micro_batch: size, limit}) {
+  *batches({assignment, ready, seed, cursor, micro_batch: size, limit, local_rate}) {
     const assigned = this.assignments.get(assignment);
     if (!assigned) return;
     const shards = ready.map(position => assigned[position]);
@@ -164,18 +168,31 @@ export class Trainer {
     if (!pictures[0] || pictures.includes(undefined)) return; // replaced while the order was under way
     const length = pictures[0].pixels.length / pictures[0].labels.length;
     const batch = {pixels: new Uint8Array(size * length), labels: new Int32Array(size), keys: new Uint32Array(size), n: 0};
-    for (const {piece, index, key} of new Stream(shards, seed).take(cursor, limit)) {
+    const stream = new Stream(shards, seed);
+    let left = limit;
+    for (const {piece, index, key} of local_rate ? stream.walk(cursor) : stream.take(cursor, limit)) {
       const {pixels, labels} = /** @type {Pictures} */ (pictures[piece]);
       batch.pixels.set(pixels.subarray(index * length, (index + 1) * length), batch.n * length);
       batch.labels[batch.n] = shards[piece].labels[labels[index]];
       batch.keys[batch.n] = key;
       batch.n += 1;
-      if (batch.n < size) continue;
-      yield batch;
+      left -= 1;
+      if (batch.n < size && left) continue;
+      yield batch; // the last one of the limit may be smaller
+      if (!left) return;
       batch.n = 0;
     }
-    if (batch.n) yield batch; // the last of the stream: fewer than a whole micro-batch are left
   }
+}
+
+/**
+ * What travels for local steps: count × (the broadcast parameters − these), each product rounded to float32 once.
+ * @param {Float32Array} difference of these from the broadcast ones
+ * @param {number} count
+ */
+function against(difference, count) {
+  const weight = Math.fround(-count);
+  return difference.map(value => weight * value);
 }
 
 /** @returns {Outcome} */

@@ -156,6 +156,30 @@ describe("trainer", () => {
     expect(said.length).to.equal(before);
   });
 
+  it("takes local steps from the broadcast parameters, round after round, and answers with the way they led", async () => {
+    const made = await make();
+    await made.order({local_rate: 0.05, local_momentum: 0.9, cursor: 20, limit: 70});
+    const [{count, loss, gradient}] = made.results();
+    const {network, parameters, shards, pieces} = made;
+    const data = shards.map(shard => unpack(shard.bytes));
+    network.setParameters(parameters);
+    network.beginLocal();
+    const walk = new Stream(pieces, 5).walk(20);
+    let lost = 0;
+    for (let at = 0; at < 70; at += 4) {
+      const some = Array.from({length: Math.min(4, 70 - at)}, () => walk.next().value);
+      const pixels = new Uint8Array(64 * some.length);
+      some.forEach(({piece, index}, i) => pixels.set(data[piece].pixels.subarray(index * 64, index * 64 + 64), i * 64));
+      const labels = some.map(({piece, index}) => pieces[piece].labels[data[piece].labels[index]]);
+      lost += network.gradient(pixels, labels, some.length, Uint32Array.from(some, ({key}) => key), 11, 7).loss;
+      network.localStep(some.length, 0.05, 0.9);
+    }
+    expect({count, loss}).to.deep.equal({count: 70, loss: lost});
+    expect(gradient).to.deep.equal(network.localDifference().map(value => -70 * value));
+    await made.order({}, {iteration: 8});
+    expect(made.results()[1].gradient).to.deep.equal(reference(made, {count: 33, iteration: 8}).gradient);
+  });
+
   it("waits with an order for the network that is being built", async () => {
     const made = await make();
     const grown = [...LABELS, "d"];
