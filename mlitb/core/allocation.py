@@ -10,9 +10,9 @@ Rules of this file:
 - Whoever's list or strides change is put into `changed`; the project tells them when it suits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nsmallest
 
 from mlitb.core.messages import Shard
 from mlitb.core.work import members
@@ -172,24 +172,20 @@ class Pool:
 
     def rotate(self, ready: Iterable[Holder]) -> None:
         """Exchange a part of what these trainers (who have been round) hold for unowned, less trained shards."""
-        left = ROTATIONS_PER_CLOSE
+        least = nsmallest(ROTATIONS_PER_CLOSE, self.unowned.values(), key=lambda s: s.trained)
         for holder in ready:
-            for _ in range(min(left, 1 + len(holder.shards) // ROTATED_PART)):
-                left -= self._rotate(holder)
-            if not left:
-                return
+            for _ in range(1 + len(holder.shards) // ROTATED_PART):
+                if least and holder.shards:
+                    self._rotate(holder, least)
 
-    def _rotate(self, holder: Holder) -> bool:
-        if not self.unowned or not holder.shards:
-            return False
-        fresh = min(self.unowned.values(), key=lambda s: (s.trained, s.hash not in holder.cached))
+    def _rotate(self, holder: Holder, least: list[Stock]) -> None:
+        fresh = min(least, key=lambda s: (s.trained, s.hash not in holder.cached))
         tired = max(holder.shards.values(), key=lambda s: s.trained)
-        if tired.trained <= fresh.trained:
-            return False
-        self._take(holder, tired)
-        if holder.room(fresh):
-            self._give(holder, fresh)
-        return True
+        if tired.trained > fresh.trained:
+            least.remove(fresh)
+            self._take(holder, tired)
+            if holder.room(fresh):
+                self._give(holder, fresh)
 
     def _wanted(self, holder: Holder) -> list[Stock]:
         return sorted(self.unowned.values(), key=lambda s: (s.hash not in holder.cached, s.trained))
@@ -207,10 +203,9 @@ class Pool:
 
     def _cut(self, donor: Holder, taker: Holder) -> bool:
         """Move one whole shard, or share one, from donor to taker; False when that would only turn the tables."""
-        candidates = [s for s in donor.shards.values() if s.hash not in taker.shards and taker.room(s)]
-        if not candidates:
+        stock = next(_movable(donor, taker), None)
+        if stock is None:
             return False
-        stock = min(reversed(candidates), key=lambda s: s.hash not in taker.cached)
         size = stock.share(stock.holders.index(donor))
         if (
             len(donor.shards) > 1
@@ -224,15 +219,14 @@ class Pool:
 
     def _spread(self) -> None:
         """Give unowned shards to those with room: to who has it cached, else to the poorest."""
-        for holder in self.holders.values():
-            for hash_ in [h for h in self.unowned if h in holder.cached]:
-                if holder.room(self.unowned[hash_]):
-                    self._give(holder, self.unowned[hash_])
-        if not self.unowned:
-            return
         count, size = min(s.count for s in self.unowned.values()), min(s.bytes for s in self.unowned.values())
         smallest = Stock("", "", count, size, ())
-        heap = [(h.load(), h.key) for h in self.holders.values() if h.room(smallest)]
+        roomy = [holder for holder in self.holders.values() if holder.room(smallest)]
+        for holder in roomy:
+            for hash_ in sorted(self.unowned.keys() & holder.cached):
+                if holder.room(self.unowned[hash_]):
+                    self._give(holder, self.unowned[hash_])
+        heap = [(h.load(), h.key) for h in roomy]
         heapify(heap)
         for stock in sorted(self.unowned.values(), key=lambda s: s.trained):
             full = []
@@ -297,3 +291,13 @@ class Pool:
         for position, holder in enumerate(stock.holders):
             holder.vectors += stock.share(position)
             self.changed[holder.key] = holder
+
+
+def _movable(donor: Holder, taker: Holder) -> Iterator[Stock]:
+    """Walk what could go from donor to taker: what the taker has cached, then what the donor got last."""
+    for hash_ in sorted(donor.shards.keys() & taker.cached - taker.shards.keys()):
+        if taker.room(donor.shards[hash_]):
+            yield donor.shards[hash_]
+    for stock in reversed(donor.shards.values()):
+        if stock.hash not in taker.shards and taker.room(stock):
+            yield stock
