@@ -8,10 +8,12 @@ Rules of this file:
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from mlitb import wire
+from mlitb.core.messages import Control
 from mlitb.core.reduction import usable
 from mlitb.outbox import TOO_SLOW
 from mlitb.runtime import Runtime
@@ -44,6 +46,7 @@ class Live:
         self.runtime = runtime
         self.settings = settings
         self.refused: Counter[str] = Counter()
+        self.on_control: Callable[[Control, str], None] = lambda _control, _address: None  # it was done
         self._per_address: Counter[str] = Counter()
 
     async def serve(self, socket: WebSocket, owner: bool) -> None:
@@ -104,4 +107,17 @@ class Live:
                 raise wire.Malformed("text is not understood here: frames are binary", 1003)
             head, vector = wire.decode_client(data)
             finite = vector is None or usable(vector)
-            self.runtime.receive(client, head, vector, finite)
+            if isinstance(head, Control):
+                self._control(client, head, socket.client.host if socket.client else "unknown")
+            else:
+                self.runtime.receive(client, head, vector, finite)
+
+    def _control(self, client: int, control: Control, address: str) -> None:
+        refused = self._refusals()
+        self.runtime.receive(client, control, None, True)
+        if self._refusals() == refused:
+            self.on_control(control, address)
+
+    def _refusals(self) -> int:
+        counters = self.runtime.master.counters
+        return sum(count for reason, count in counters.items() if reason.startswith("Control "))

@@ -60,12 +60,12 @@ class Projects:
     async def start(self) -> None:
         """Bring back every stored project as it was."""
         self.runtime.start()
-        self.runtime.numbers = self._numbers(await self.disk.ask(self.storage.reserve_numbers))
+        self.runtime.numbers = self._numbers(self.storage.reserved)
         for record in await self.disk.ask(self.storage.projects):
             await self._bring_back(record)
         for problem in self.storage.problems:
             log.error(problem)
-        await self.disk.ask(self.storage.keep_copy)
+        self.keeping.keep("copy", self.storage.keep_copy)
         self.ready = True
 
     def _numbers(self, reserved: int) -> Iterator[int]:
@@ -87,9 +87,12 @@ class Projects:
             record = replace(record, running=False)
         self._restore(record, checkpoint)
 
-    async def drain(self, most_s: float) -> None:
-        """Let open iterations end, save, and tell the browsers to come back."""
+    async def drain(self, beyond_s: float) -> None:
+        """Let open iterations end, at most so long after their T, save, and tell the browsers to come back."""
         self.ready = False
+        most_s = beyond_s + max(
+            (self.runtime.master.project(project)["settings"]["period"] for project in self._records), default=0.0
+        )
         if not await self.runtime.drain(most_s):
             log.warning("an iteration did not end within %.1f s: it will be done again", most_s)
         self._snapshot_all()
@@ -99,7 +102,8 @@ class Projects:
         """Save everything and close."""
         self.ready = False
         await self.runtime.stop()
-        self._snapshot_all()
+        if not self.runtime.broken:  # else what is in memory may be wrong, and what was saved is not
+            self._snapshot_all()
         self.keeping.close()
         await asyncio.to_thread(self.disk.close)
         self.storage.close()
@@ -166,15 +170,19 @@ class Projects:
         if project in self._records:
             await self.persist(project)
 
-    async def audit(self, project: str, action: str, address: str, detail: dict[str, Any], who: str = "owner") -> None:
-        """Note who did what."""
-        await self.disk.ask(self.storage.add_action, Audited(who, address, project, action, detail))
+    def audit(self, project: str, action: str, address: str, detail: dict[str, Any]) -> None:
+        """Note what the owner did."""
+        row = Audited("owner", address, project, action, detail)
+        self.keeping.keep(f"audit {row.time}", self.storage.add_action, row)
+
+    async def actions(self, project: str = "") -> list[dict[str, Any]]:
+        """Return the newest control actions, of one project or of all, newest first."""
+        return await self.disk.ask(self.storage.actions, project)
 
     def controlled(self, control: Control, address: str) -> None:
         """Keep what follows from a control action that came over a WebSocket and was done."""
         project = control.project
-        action = Audited("owner", address, project, control.action, control.settings)
-        self.keeping.keep(f"audit {action.time}", self.storage.add_action, action)
+        self.audit(project, control.action, address, dict(control.settings))
         if control.action == "reboot":
             self.keeping.forget(project)
             self.keeping.keep(f"reboot {project}", self.storage.forget_history, project)

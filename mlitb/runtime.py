@@ -76,6 +76,7 @@ class Runtime:
         self.issue: Callable[[int], str] = lambda _number: secrets.token_urlsafe(24)
         self.recall: Callable[[str], int | None] = lambda _token: None  # the number that a token was issued for
         self.draining = False
+        self.hurried = False  # a second signal: wait for nothing
         self.on_record: Callable[[str, dict[str, Any]], None] = lambda _project, _figures: None
         self.on_save: Callable[[str], None] = lambda _project: None
         self.on_forget: Callable[[str], None] = lambda _project: None
@@ -126,6 +127,11 @@ class Runtime:
         """Get ready to be fed, inside the event loop."""
         self.failed = asyncio.get_running_loop().create_future()
 
+    @property
+    def broken(self) -> bool:
+        """Tell whether a failure of our own stopped it."""
+        return self.failed is not None and self.failed.done() and self.failed.exception() is not None
+
     async def failure(self) -> None:
         """Wait for a failure of our own and raise it."""
         while self.failed is None:
@@ -137,7 +143,7 @@ class Runtime:
         self.draining = True
         self.feed(Draining())
         until = self.clock() + most_s
-        while not self.master.at_rest() and self.clock() < until:
+        while not (self.master.at_rest() or self.hurried) and self.clock() < until:
             await asyncio.sleep(0.01)
         return self.master.at_rest()
 

@@ -30,6 +30,8 @@ from mlitb.disk import NotStored
 from mlitb.live import Live
 from mlitb.projects import Projects
 from mlitb.settings import Settings
+from mlitb.upkeep import audit_all, probes
+from mlitb.upkeep import router as upkeep_router
 
 COOKIE_S = 365 * 24 * 3600
 """How long a browser stays the owner's."""
@@ -58,12 +60,15 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
 
     app = FastAPI(title="MLitB", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     live = Live(projects.runtime, settings)
+    live.on_control = projects.controlled
     policy = HostPolicy(settings.lan, settings.allow_hosts)
     shell = Shell(settings, projects, engine, owner, tickets, data_server, live)
     app.state.shell = shell
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(Guard, policy, settings.public_url, settings.data_url, settings.data_port, shell.refused)
-    app.include_router(router)
+    app.include_router(probes)
+    app.include_router(router, dependencies=audit_all)
+    app.include_router(upkeep_router, dependencies=audit_all)
     _add_errors(app)
     _add_pages(app, shell)
     app.mount("/static", RevalidatedFiles(directory=resources.static()), name="static")

@@ -32,6 +32,8 @@ class Settings:
     max_clients_per_address: int = 256
     max_messages_per_second: float = 200.0
     max_parameters: int = MAX_PARAMETERS
+    checkpoint_s: float = 10.0  # between two checkpoints; 0: after each iteration
+    relay_logs: bool = False  # the data server's lines go through the master's log, in its format
 
     @property
     def max_frame_bytes(self) -> int:
@@ -57,6 +59,12 @@ class Settings:
     def owner_file(self) -> Path:
         """The owner token."""
         return self.data_dir / "owner-token"
+
+    @property
+    def own_url(self) -> str:
+        """Where programs on this machine reach the master."""
+        name = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{f'[{name}]' if ':' in name else name}:{self.port}"
 
     @property
     def data_server(self) -> str:

@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -75,7 +76,8 @@ class Storage:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = open_database(folder, self.problems)
             self.checkpoints.sweep()
-        except OSError as error:
+            self.reserved = self.reserve_numbers()  # the last client number of the run before; also: can we write?
+        except (OSError, sqlite3.Error) as error:
             raise StorageError(f"the folder {folder} cannot be used ({error})") from error
 
     def close(self) -> None:

@@ -2,11 +2,14 @@
 
 Rules of this file:
 - Every way in which a start can fail is one sentence (StartFailed) and a non-zero exit.
-- The child never outlives this process: it ends when the pipe to its standard input closes, however we end.
+- The child never outlives this process: it ends when the pipe to its standard input closes, however we end. After a
+  kill it may take a moment longer than we did: a start that finds such an end waits for it.
+- A signal lets open iterations end, saves, sends the browsers away for a moment, and only then closes the sockets.
 - Nothing here knows what the servers do.
 """
 
 import asyncio
+import collections
 import contextlib
 import errno
 import ipaddress
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 
 import httpx
 import uvicorn
@@ -24,8 +28,13 @@ from fastapi import FastAPI
 
 from mlitb import resources
 from mlitb.access import Owner, Tickets
+from mlitb.backup import finish_restore
 from mlitb.connection import Connection
+from mlitb.data_client import DataServer, DataServerError
+from mlitb.disk import NotStored
 from mlitb.engine import Engine
+from mlitb.folder import PATIENT_S, FolderLock, check_strangers, freed
+from mlitb.identities import Identities
 from mlitb.projects import Projects
 from mlitb.runtime import Runtime
 from mlitb.server import create_app
@@ -35,12 +44,18 @@ from mlitb.storage import Storage, StorageError
 log = logging.getLogger("mlitb")
 
 CHILD_START_S = 30.0
-CHILD_STOP_S = 10.0
-GRACE_S = 5
+CHILD_STOP_S = 3.0
+GRACE_S = 2
 """How long open requests may take after Ctrl-C."""
 
-MAX_RESTARTS = 5
-"""A data server that ends so often by itself is broken: then everything stops, with a sentence."""
+DRAIN_S = 1.5
+"""How long an open iteration may take beyond its T when the server is stopped; all of it ends within T + 5 s."""
+
+MAX_RESTARTS = 10
+RESTARTS_S = 60.0
+"""A data server that ends by itself so often within so long is broken: then everything stops, with a sentence."""
+
+REGISTER_AGAIN_S = 5.0
 
 
 Announce = Callable[[Owner], Awaitable[None]]
@@ -65,6 +80,18 @@ def bind(host: str, port: int, option: str) -> socket.socket:
         raise StartFailed(f"{host}:{port} cannot be listened on ({error})") from error
     listener.setblocking(False)
     return listener
+
+
+async def bind_patiently(host: str, port: int, option: str, patient_s: float) -> socket.socket:
+    """Like bind, but wait so long for a port that a process of ours may still hold."""
+    until = time.monotonic() + patient_s
+    while True:
+        try:
+            return bind(host, port, option)
+        except StartFailed:
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(0.05)
 
 
 def lan_address() -> str:
@@ -95,12 +122,17 @@ class DataServerProcess:
         if settings.public_url:
             self.command += ["--public-url", settings.public_url]
         self.process: asyncio.subprocess.Process | None = None
+        self._relay: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start it and wait until it answers."""
+        await freed(self.settings.data_server_dir / "lock")  # of one that was killed
         self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdin=subprocess.PIPE, start_new_session=True
-        )
+            *self.command, stdin=subprocess.PIPE, start_new_session=True,
+            stderr=subprocess.PIPE if self.settings.relay_logs else None,
+        )  # fmt: skip
+        if self.process.stderr is not None:
+            self._relay = asyncio.create_task(_relayed(self.process.stderr))
         async with httpx.AsyncClient(trust_env=False) as http:
             until = time.monotonic() + CHILD_START_S
             while time.monotonic() < until:
@@ -114,18 +146,26 @@ class DataServerProcess:
 
     async def watch(self) -> None:
         """Start it again when it ends by itself; raise StartFailed when it does not stay up."""
-        for _ in range(MAX_RESTARTS):
+        ends: collections.deque[float] = collections.deque(maxlen=MAX_RESTARTS)
+        while True:
             assert self.process is not None
             code = await self.process.wait()
+            ends.append(time.monotonic())
+            if len(ends) == MAX_RESTARTS and ends[0] > ends[-1] - RESTARTS_S:
+                raise StartFailed(f"the data server ended {MAX_RESTARTS} times by itself: see the lines above")
             log.error("the data server ended with code %s; it is started again", code)
-            await self.start()
-        raise StartFailed(f"the data server ended {MAX_RESTARTS} times by itself: see the lines above")
+            try:
+                await self.start()
+            except StartFailed as error:
+                log.error(str(error))
+                await self.stop()
 
     async def stop(self) -> None:
         """End it: ask first, then insist."""
         if self.process is None or self.process.returncode is not None:
             return
-        self.process.terminate()
+        with contextlib.suppress(ProcessLookupError):  # it ended this very moment
+            self.process.terminate()
         try:
             async with asyncio.timeout(CHILD_STOP_S):
                 await self.process.wait()
@@ -143,16 +183,57 @@ def check_speedups() -> None:
         log.warning("websockets has no C speed-ups on this machine: large networks will be slow to receive")
 
 
-def prepare(settings: Settings) -> tuple[bytes, Storage, Owner, Tickets]:
+async def _relayed(lines: asyncio.StreamReader) -> None:
+    while line := await lines.readline():
+        logging.getLogger("mlitb.data_server").warning("%s", line.decode(errors="replace").rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a master needs, opened."""
+
+    lock: FolderLock
+    engine: bytes
+    projects: Projects
+    owner: Owner
+    tickets: Tickets
+
+    @property
+    def patient_s(self) -> float:
+        """How long to wait for what the run before may still hold."""
+        return 0.0 if self.lock.before.ended else PATIENT_S
+
+
+def prepare(settings: Settings) -> Prepared:
     """Open all that the master needs; raise StartFailed."""
     try:
         resources.check()
+        warning = check_strangers(settings.data_dir)
         prepare_data_dir(settings)
-        tickets = Tickets(secret(settings.secret_file))
-        owner = Owner(secret(settings.owner_file), f"mlitb-owner-{settings.port}")
-        return resources.engine(), Storage(settings.master_dir), owner, tickets
-    except (resources.ResourceMissing, SettingsError, StorageError) as error:
+        lock = FolderLock(settings)
+    except (resources.ResourceMissing, SettingsError) as error:
         raise StartFailed(str(error)) from error
+    if warning:
+        log.warning(warning)
+    if not lock.before.ended:
+        log.warning("the last run on %s did not end in order: going on from what it saved", settings.data_dir)
+    try:
+        return _opened(settings, lock)
+    except (SettingsError, StorageError, OSError) as error:
+        lock.release()
+        raise StartFailed(str(error)) from error
+
+
+def _opened(settings: Settings, lock: FolderLock) -> Prepared:
+    finish_restore(settings.data_dir)
+    prepare_data_dir(settings)
+    key = secret(settings.secret_file)
+    owner = Owner(secret(settings.owner_file), f"mlitb-owner-{settings.port}")
+    engine = resources.engine()
+    runtime = Runtime(Engine(engine), save_every=settings.checkpoint_s)
+    identities = Identities(key)
+    runtime.issue, runtime.recall = identities.issue, identities.recall
+    return Prepared(lock, engine, Projects(runtime, Storage(settings.master_dir)), owner, Tickets(key))
 
 
 def bound_host(settings: Settings) -> str:
@@ -162,6 +243,13 @@ def bound_host(settings: Settings) -> str:
 
 class MasterServer(uvicorn.Server):
     """uvicorn's server, with signals left to `up`, which has a child to end as well."""
+
+    before_shutdown: Callable[[], Awaitable[None]]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Do what needs the connections first: uvicorn closes them before the application hears of it."""
+        await self.before_shutdown()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -187,12 +275,13 @@ def uvicorn_server(app: FastAPI, settings: Settings) -> MasterServer:
     )
 
 
-def stop_on_signals(server: uvicorn.Server) -> None:
-    """Let Ctrl-C and SIGTERM end the server in order, or the start when it is not up yet."""
+def stop_on_signals(server: uvicorn.Server, runtime: Runtime) -> None:
+    """Let Ctrl-C and SIGTERM end the server in order (the second at once), or the start when it is not up yet."""
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
 
     def stop() -> None:
+        runtime.hurried = server.should_exit
         server.should_exit = True
         if not server.started:
             main.cancel()
@@ -201,33 +290,85 @@ def stop_on_signals(server: uvicorn.Server) -> None:
         loop.add_signal_handler(number, stop)
 
 
-async def up(settings: Settings, announce: Announce, *, with_data_server: bool = True) -> None:
+async def up(settings: Settings, announce: Announce, *, with_data_server: bool = True) -> bool:
     """Run the master, and the data server unless it runs elsewhere, until a signal; raise StartFailed.
 
-    `announce` is called with the owner when both answer.
+    `announce` is called with the owner when both answer. Returns whether to start again (after a restore).
     """
-    engine, storage, owner, tickets = prepare(settings)
-    host = bound_host(settings)
+    prepared = prepare(settings)
+    try:
+        return await _run(settings, prepared, announce, with_data_server)
+    finally:
+        prepared.lock.release()
+
+
+async def _run(settings: Settings, prepared: Prepared, announce: Announce, with_data_server: bool) -> bool:
+    projects, host = prepared.projects, bound_host(settings)
     if with_data_server:
-        bind(host, settings.data_port, "--data-port").close()
+        (await bind_patiently(host, settings.data_port, "--data-port", prepared.patient_s)).close()
     listener = bind(host, settings.port, "--port")
     check_speedups()
-    projects = Projects(Runtime(Engine(engine)), storage)
-    server = uvicorn_server(create_app(settings, projects, owner, tickets, engine), settings)
+    app = create_app(settings, projects, prepared.owner, prepared.tickets, prepared.engine)
+    server = uvicorn_server(app, settings)
     child = DataServerProcess(settings, host)
-    stop_on_signals(server)
+    stop_on_signals(server, projects.runtime)
     tasks: list[asyncio.Task[None]] = []
+    ending: list[asyncio.Task[None]] = []
+    again: list[bool] = []
+
+    def restart() -> None:
+        again.append(True)
+        server.should_exit = True
+
+    async def before_shutdown() -> None:
+        if projects.ready and not projects.runtime.broken:
+            await projects.drain(DRAIN_S)
+        if with_data_server:
+            tasks[0].cancel()  # what watches the child
+            ending.append(asyncio.create_task(child.stop()))
+
+    app.state.restart = restart
+    server.before_shutdown = before_shutdown
     try:
         if with_data_server:
             await child.start()
             tasks.append(asyncio.create_task(child.watch()))
-        tasks.append(asyncio.create_task(_announced(server, owner, announce)))
+        tasks.append(asyncio.create_task(_announced(server, prepared.owner, announce)))
         tasks.append(asyncio.create_task(projects.runtime.failure()))
+        tasks.append(asyncio.create_task(register_uses(projects, DataServer(settings.data_server, prepared.tickets))))
         await _until_served(asyncio.create_task(server.serve(sockets=[listener])), tasks)
+    except NotStored as error:
+        raise StartFailed(str(error)) from error
     finally:
         await _end(server, tasks)
+        await asyncio.gather(*ending, return_exceptions=True)
         await child.stop()
         listener.close()
+    return bool(again)
+
+
+async def register_uses(projects: Projects, data_server: DataServer) -> None:
+    """Tell the data server again which data sets are used, as often as it takes."""
+    while not projects.ready:
+        await asyncio.sleep(0.05)
+    waiting = {(row["dataset"], view["id"]) for view in projects.views() for row in view["datasets"]}
+    try:
+        while waiting:
+            waiting = {use for use in waiting if not await _registered(data_server, *use)}
+            if waiting:
+                await asyncio.sleep(REGISTER_AGAIN_S)
+    finally:
+        await data_server.close()
+
+
+async def _registered(data_server: DataServer, dataset: str, project: str) -> bool:
+    try:
+        await data_server.use(dataset, project)
+    except DataServerError as error:
+        if error.status == 404:
+            log.error("%s uses the data set %s, which the data server does not have: %s", project, dataset, error)
+        return error.status == 404
+    return True
 
 
 async def _until_served(serving: asyncio.Task[None], others: list[asyncio.Task[None]]) -> None:
@@ -237,7 +378,8 @@ async def _until_served(serving: asyncio.Task[None], others: list[asyncio.Task[N
     while not serving.done():
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            task.result()
+            if not task.cancelled():
+                task.result()
     serving.result()
 
 

@@ -24,7 +24,9 @@ FLOORS: dict[str, set[str]] = {
     "mlitb.engine": {"mlitb.core", "mlitb.resources"},
     "mlitb.runtime": {"mlitb.core", "mlitb.wire", "mlitb.engine", "mlitb.outbox", "mlitb.vectors"},
     "mlitb.vectors": {"mlitb.core"},
-    "mlitb.storage": {"mlitb.core"},
+    "mlitb.database": set(),
+    "mlitb.checkpoints": {"mlitb.database"},
+    "mlitb.storage": {"mlitb.core", "mlitb.checkpoints", "mlitb.database"},
     "mlitb.simulation": {"mlitb.core", "mlitb.engine", "mlitb.pixels"},
 }
 """What a module may import of ours; modules that are not named stand above all of these."""
