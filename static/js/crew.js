@@ -12,6 +12,7 @@ import {LocalWorker} from "./workers.js";
 const MOST_RESTARTS = 3;
 const ROWS_EVERY_MS = 250; // the page's table of its own workers
 const READY_EVERY_MS = 100; // the first shard is told at once, the next ones together
+const ASK_AGAIN_MS = 1000; // for a newer snapshot, by one who was shown the same again
 const MOST_HOLDS = 4096; // hashes told to the master
 
 /** @typedef {import("./workers.js").WorkerEndpoint} WorkerEndpoint */
@@ -237,7 +238,11 @@ export class Crew {
    * @param {import("./project.js").Parameters} parameters
    */
   snapshot(project, parameters) {
-    for (const worker of this.of(project)) if (worker.role !== "trainer" && worker.endpoint) worker.snapshot(parameters);
+    for (const worker of this.of(project)) {
+      if (worker.role === "trainer" || !worker.endpoint || worker.snapshot(parameters)) continue;
+      // It came for the trainers here, and counts as given: ask again, but never as fast as a link can carry it.
+      this.surroundings.later(() => worker.unanswered || this.tellFree(worker), ASK_AGAIN_MS);
+    }
   }
 
   /**
@@ -245,8 +250,14 @@ export class Crew {
    * @param {LocalWorker} worker
    */
   free(worker) {
-    if (!worker.free()) this.links.tell("Ready", {worker: worker.number, assignment: worker.assignment, shards: []});
+    if (!worker.free()) this.tellFree(worker);
     this.changed();
+  }
+
+  /** @param {LocalWorker} worker */
+  tellFree(worker) {
+    if (worker.joined && this.workers.has(worker.number))
+      this.links.tell("Ready", {worker: worker.number, assignment: worker.assignment, shards: []});
   }
 
   /**

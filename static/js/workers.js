@@ -191,16 +191,19 @@ export class LocalWorker {
   /**
    * Show a snapshot to one who only looks: now if it is free, else when it is, and then the newest only.
    * @param {Parameters} parameters
+   * @returns {boolean} false: it has seen these, and has nothing to do
    */
   snapshot(parameters) {
     this.newest = parameters;
-    if (this.unanswered || parameters === this.seen || this.wish.paused) return;
+    if (this.unanswered || this.wish.paused) return true;
+    if (this.seen && same(this.seen, parameters)) return false;
     this.seen = parameters;
     this.unanswered = 1;
     this.state = "working";
     this.figures.iteration = parameters.iteration;
     const vector = parameters.vector.slice();
     this.post({type: "parameters", iteration: parameters.iteration, version: parameters.version, vector}, [vector.buffer]);
+    return true;
   }
 
   /**
@@ -210,7 +213,7 @@ export class LocalWorker {
   free() {
     this.unanswered = 0;
     this.settle();
-    if (this.newest && this.newest !== this.seen) this.snapshot(this.newest);
+    if (this.newest) this.snapshot(this.newest);
     return this.unanswered > 0;
   }
 
@@ -268,4 +271,14 @@ export class LocalWorker {
     const reason = this.reason || this.advice;
     return {worker, project, role, state, reason, allocated, cached, totalBytes: total, ...this.figures};
   }
+}
+
+/**
+ * Tell whether two snapshots are one (a project that was set back may show other parameters at the same iteration).
+ * @param {Parameters} a
+ * @param {Parameters} b
+ */
+function same(a, b) {
+  if (a.iteration !== b.iteration || a.version !== b.version) return false;
+  return a === b || a.vector.every((value, i) => value === b.vector[i]);
 }

@@ -289,6 +289,23 @@ describe("boss: workers that only look", () => {
     expect(rows()[1].state).to.equal("ready");
   });
 
+  it("looks at the same snapshot once, and asks for another no more than once a second", async () => {
+    const {show, seen, workers, line, clock} = await looking();
+    show(1);
+    await seen();
+    workers[1].say({type: "free"});
+    const asked = () => line().of("Ready").filter(({worker}) => worker === 2).length;
+    expect(asked()).to.equal(1);
+    show(1);
+    show(1);
+    expect(await seen()).to.deep.equal([1]);
+    expect(asked()).to.equal(1);
+    clock.pass(1000);
+    expect(asked()).to.be.within(2, 3);
+    line().say("Parameters", {project: "p", iteration: 1, version: 1}, Float32Array.of(5)); // the project was set back
+    expect(await seen()).to.deep.equal([1, 1]);
+  });
+
   it("passes questions on and answers back, with whose they are", async () => {
     const {say, workers, last} = await looking();
     say({type: "ask", worker: 2, what: "classify", id: 5, pixels: Uint8Array.of(1)});
