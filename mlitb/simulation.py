@@ -267,6 +267,7 @@ class Simulation:
             case m.Welcome():
                 device.token = message.resume
             case m.Assign():
+                device.assign = message
                 self._at(arrival + device.latency, lambda: self._unpacked(device, connection, message))
             case m.Orders():
                 self._at(max(arrival, device.parameters_at), lambda: self._compute(device, connection, message))
@@ -279,7 +280,6 @@ class Simulation:
 
     def _unpacked(self, device: Device, connection: int, assign: m.Assign) -> None:
         if self._here(device, connection):
-            device.assign = assign
             self._hear(device, m.Ready(1, assign.assignment, tuple(shard.hash for shard in assign.shards)))
 
     def _compute(self, device: Device, connection: int, orders: m.Orders) -> None:
@@ -297,8 +297,10 @@ class Simulation:
         self._at(arrival, lambda: self._carry_up(device, connection, answer, gradient, sent_at))
 
     def _map(self, device: Device, orders: m.Orders, order: m.Order, done: int, seconds: float) -> tuple[m.Result, Any]:
-        if not self.mapper or not device.assign or device.assign.assignment != order.assignment:
+        if not self.mapper:
             return m.Result(1, done, 1.0 * done, done // 2, 1000 * seconds), None
+        if not device.assign or device.assign.assignment != order.assignment:
+            return m.Result(1, 0, 0.0, 0, 0.0), None  # the list changed while the order was under way
         shards = [device.assign.shards[i] for i in order.ready]
         pieces = [Piece(shard.hash, shard.count, shard.offset, shard.step) for shard in shards]
         labels = [shard.labels for shard in shards]
@@ -320,7 +322,7 @@ class Simulation:
             self.outcome.overheads.append(max(0.0, self.now - sent_at + device.latency - computed))
             self.outcome.computed_s += computed
         self._gradient = gradient
-        self._feed(Received(connection, answer, self._size))
+        self._feed(Received(connection, answer, self._size if answer.results[0].count else 0))
 
     def _hear(self, device: Device, message: m.FromClient) -> None:
         self._feed(Received(device.connection, message))

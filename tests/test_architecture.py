@@ -28,6 +28,7 @@ FLOORS: dict[str, set[str]] = {
     "mlitb.checkpoints": {"mlitb.database"},
     "mlitb.storage": {"mlitb.core", "mlitb.checkpoints", "mlitb.database"},
     "mlitb.simulation": {"mlitb.core", "mlitb.engine", "mlitb.pixels"},
+    "mlitb.simulation_training": {"mlitb.core", "mlitb.engine", "mlitb.pixels"},
 }
 """What a module may import of ours; modules that are not named stand above all of these."""
 
