@@ -26,9 +26,9 @@ from data_server.jobs import Jobs
 from data_server.patience import uninterrupted
 from data_server.receiving import check_size, disk_refusal
 from data_server.refusal import Refusal
-from data_server.requests import Changes, CutQuery, UploadQuery, sentence, ticket_for
+from data_server.requests import CutQuery, UploadQuery, body_of, changes_of, sentence, ticket_for
 from data_server.serving import ShardCache, Shards
-from data_server.settings import Settings
+from data_server.settings import Limits, Settings
 from data_server.store import Stale, Store, Unknown, report
 from data_server.tus import Resumable
 from data_server.tus_routes import add_tus
@@ -131,8 +131,11 @@ def _add_reading(app: FastAPI, store: Store) -> None:
 
 
 def _add_editing(app: FastAPI, editing: Editing) -> None:
+    limits: Limits = app.state.settings.limits
+
     @app.patch("/datasets/{dataset}", dependencies=[ticket_for("edit")])
-    async def change(dataset: str, changes: Changes) -> dict[str, Any]:
+    async def change(dataset: str, request: Request) -> dict[str, Any]:
+        changes = changes_of(await body_of(request, limits.body_bytes))
         if changes.name:
             await asyncio.to_thread(editing.store.rename, dataset, " ".join(changes.name.split()))
         if changes.labels:
@@ -141,12 +144,7 @@ def _add_editing(app: FastAPI, editing: Editing) -> None:
 
     @app.post("/datasets/{dataset}/images", status_code=201, dependencies=[ticket_for("edit")])
     async def add_image(dataset: str, label: str, request: Request) -> dict[str, Any]:
-        data = bytearray()
-        async for part in request.stream():
-            data += part
-            if len(data) > app.state.settings.limits.file_bytes:
-                raise Refusal(413, f"a picture of more than {app.state.settings.limits.file_bytes:,} bytes")
-        return await editing.add_image(dataset, label, bytes(data))
+        return await editing.add_image(dataset, label, await body_of(request, limits.file_bytes))
 
 
 def _add_writing(app: FastAPI, store: Store) -> None:

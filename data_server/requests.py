@@ -46,6 +46,24 @@ def wanted_of(fields: dict[str, str]) -> Wanted:
         raise Refusal(422, sentence(error.errors())) from error
 
 
+def changes_of(body: bytes) -> Changes:
+    """Read what is to change from a JSON body; raises Refusal."""
+    try:
+        return Changes.model_validate_json(body)
+    except ValidationError as error:
+        raise Refusal(422, sentence(error.errors())) from error
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """Return a request's body, after the ticket was checked; raises Refusal when it is too large."""
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > most:
+            raise Refusal(413, f"a body of more than {most:,} bytes, the most that is taken here")
+    return bytes(data)
+
+
 def sentence(errors: Any) -> str:
     """Put what pydantic found wrong into one sentence."""
     where = [".".join(str(part) for part in one["loc"] if part not in ("query", "body")) for one in errors]

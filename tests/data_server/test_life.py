@@ -192,3 +192,13 @@ def test_editing_needs_its_ticket(served: Served, method: str, path: str) -> Non
     for headers in ({}, bearer("upload")):
         assert served.client.request(method, path, headers=headers, json={"name": "x"}).status_code == 403
     assert served.client.get("/datasets/d1").json()["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"", 422), (b"{", 422), (b'{"colour": "red"}', 422), (b'{"labels": ["0"]}', 422), (b" " * 1_000_001, 413)],
+)
+def test_changes_that_are_none_are_refused(served: Served, body: bytes, status: int) -> None:
+    served.made(make_zip(labelled()))
+    answer = served.client.patch("/datasets/d1", content=body, headers=bearer("edit"))
+    assert (answer.status_code, isinstance(answer.json()["detail"], str)) == (status, True), answer.text
