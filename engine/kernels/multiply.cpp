@@ -11,7 +11,7 @@ INLINE void tile(const Positions &p, i32 first, const float *panel, const Finish
     EACH(m, MR) sum[m][n] = start;
   }
   EACH(m, MR) a[m] = p.in + p.in_at[first + m];
-  walk<false>(sum, a, panel, p.patch);
+  walk(sum, a, panel, p.patch);
   EACH(m, MR) {
     float *to = p.out + p.out_at[first + m] + column;
     EACH(n, NV) {

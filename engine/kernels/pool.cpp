@@ -12,7 +12,7 @@ INLINE void tile(const PooledPositions &p, i32 window, i32 r, const float *panel
   const float *a[MR];
   clear(sum);
   EACH(m, MR) a[m] = p.in + p.in_at[window * p.area + r + m];
-  walk<true>(sum, a, panel, p.patch);
+  walk(sum, a, panel, p.patch);
   EACH(n, NV) best[n] = sum[0][n], winner[n] = splat(0);
   EACH(m, MR - 1) EACH(n, NV) {
     winner[n] = select(sum[m + 1][n] > best[n], splat(m + 1), winner[n]);

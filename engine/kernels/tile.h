@@ -60,28 +60,21 @@ template <int U, int MR, int NV> INLINE void steps(v4 (&sum)[MR][NV], const floa
   }
 }
 
-// The whole depth of a patch. FIVE: with a way of its own for runs of 5, the first layer of many networks (5×5 on one
-// channel)
-template <bool FIVE, int MR, int NV>
+// The next U steps of depth
+template <int U, int MR, int NV> INLINE void advance(v4 (&sum)[MR][NV], const float *(&a)[MR], const float *&panel) {
+  steps<U>(sum, a, panel);
+  panel += U * NV * LANES;
+  EACH(m, MR) a[m] += U;
+}
+
+// The whole depth of a patch
+template <int MR, int NV>
 INLINE void walk(v4 (&sum)[MR][NV], const float *(&a)[MR], const float *panel, const Patch &patch) {
-  const i32 segments = patch.segments, length = patch.length, stride = patch.stride, back = stride - length;
-  if (FIVE && length == 5) {
-    for (i32 s = segments; s > 0; s--, panel += 5 * NV * LANES) {
-      steps<5>(sum, a, panel);
-      EACH(m, MR) a[m] += stride;
-    }
-    return;
-  }
-  for (i32 s = segments; s > 0; s--) {
-    i32 j = length;
-    for (; j >= 4; j -= 4, panel += 4 * NV * LANES) {
-      steps<4>(sum, a, panel);
-      EACH(m, MR) a[m] += 4;
-    }
-    for (; j > 0; j--, panel += NV * LANES) {
-      steps<1>(sum, a, panel);
-      EACH(m, MR) a[m] += 1;
-    }
+  const i32 length = patch.length, back = patch.stride - length;
+  for (i32 s = patch.segments; s > 0; s--) {
+    for (i32 j = length; j >= 4; j -= 4) advance<4>(sum, a, panel);
+    if (length & 2) advance<2>(sum, a, panel);
+    if (length & 1) advance<1>(sum, a, panel);
     EACH(m, MR) a[m] += back;
   }
 }
