@@ -6,14 +6,13 @@ Rules of this file:
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlitb import __version__
+from mlitb import __version__, upkeep_cli
 
 if TYPE_CHECKING:
     from mlitb.access import Owner
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
 def main() -> None:
     """MLitB: people train one neural network together from their browsers."""
 
+
+for _command in upkeep_cli.COMMANDS:
+    main.add_command(_command)
 
 Command = Callable[..., None]
 
@@ -46,6 +48,14 @@ SERVER_OPTIONS = (
     ),
     click.option("--public-url", default="", metavar="URL", help="What browsers call the master, behind a proxy."),
     click.option("--data-url", default="", metavar="URL", help="What browsers call the data server, behind a proxy."),
+    click.option(
+        "--checkpoint",
+        default="10",
+        show_default=True,
+        metavar="iteration|SECONDS",
+        help="How often to save: after each iteration, or after so many seconds.",
+    ),
+    click.option("--log-format", default="human", show_default=True, type=click.Choice(["human", "json"])),
     click.option("--verbose", is_flag=True, help="Log what happens."),
 )
 
@@ -75,25 +85,40 @@ def master(verbose: bool, **options: Any) -> None:
 
 def _serve(options: dict[str, Any], demo: bool, verbose: bool, *, with_data_server: bool) -> None:
     from mlitb.demo import DemoFailed
+    from mlitb.logs import configure
     from mlitb.settings import Settings
     from mlitb.up import StartFailed
 
-    level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    options["relay_logs"] = options["log_format"] == "json"
+    configure(options.pop("log_format"), verbose)
+    options["checkpoint_s"] = _seconds(options.pop("checkpoint"))
     if options["port"] == options["data_port"]:
         raise click.ClickException("master and data server cannot share a port: choose another with --data-port")
     options["data_dir"] = options["data_dir"].absolute()
     options["allow_hosts"] = tuple(name.lower() for name in options.pop("allow_host"))
     try:
-        asyncio.run(_up(Settings(**options), demo, with_data_server))
+        while asyncio.run(_up(Settings(**options), demo, with_data_server)):
+            click.echo("starting again", err=True)
     except (StartFailed, DemoFailed) as error:
         raise click.ClickException(str(error)) from error
     except asyncio.CancelledError:
         click.echo("stopped before it was up", err=True)
 
 
-async def _up(settings: "Settings", demo: bool, with_data_server: bool) -> None:
+def _seconds(checkpoint: str) -> float:
+    """Read --checkpoint."""
+    if checkpoint == "iteration":
+        return 0.0
+    try:
+        seconds = float(checkpoint)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 3600:
+        raise click.BadParameter(f"{checkpoint!r} is neither `iteration` nor a number of seconds up to 3600")
+    return seconds
+
+
+async def _up(settings: "Settings", demo: bool, with_data_server: bool) -> bool:
     from mlitb.demo import PROJECT, make_demo
     from mlitb.up import lan_address, up
 
@@ -108,7 +133,7 @@ async def _up(settings: "Settings", demo: bool, with_data_server: bool) -> None:
         if settings.lan:
             _echo_lan_link(f"{settings.public_url or f'http://{lan_address()}:{settings.port}'}{page}")
 
-    await up(settings, announce, with_data_server=with_data_server)
+    return await up(settings, announce, with_data_server=with_data_server)
 
 
 def _echo_lan_link(link: str) -> None:
