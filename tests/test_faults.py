@@ -4,21 +4,30 @@ Each test has a project of its own, a volunteer that trains in it well, and some
 the reduce from its own gradients: if anything that was refused had moved the parameters, its bits would differ.
 """
 
+import asyncio
 import contextlib
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mlitb.core.messages import Answer, Orders, Refused, Result, Watch
-from tests.client import Client, Gone, Volunteer, volunteering, wait_until
-from tests.running import Running, running
+from mlitb.projects import Projects
+from mlitb.runtime import Runtime
+from mlitb.server import create_app
+from mlitb.settings import Settings
+from mlitb.up import prepare, uvicorn_server
+from tests.client import ENGINE, Client, Gone, Kind, Volunteer, volunteering, wait_until
+from tests.core_world import manifest
+from tests.running import Running, free_port, running
 
 PERIOD_S, GRACE_S = 0.3, 0.4
 SLACK_S = 0.2
@@ -109,7 +118,7 @@ def under_way(training: Training, alone: bool = True) -> Iterator[Volunteer]:
     """Let a volunteer train, and begin when its first answers were taken."""
     volunteer = training.volunteer(alone)
     with volunteering(volunteer):
-        wait_until(lambda: volunteer.trouble or len(volunteer.answered) > 2, "the volunteer trains")
+        wait_until(lambda: volunteer.trouble or len(volunteer.answered) > 1, "the volunteer trains")
         yield volunteer
         assert not volunteer.refusals
         assert not alone or volunteer.steps >= len(volunteer.answered) - 2, "its own gradients count, each time"
@@ -119,7 +128,7 @@ def under_way(training: Training, alone: bool = True) -> Iterator[Volunteer]:
 def test_one_client_never_answers(training: Training) -> None:
     with under_way(training) as volunteer, training.client() as silent:
         silent.wait(Orders)
-        goes_on(training, volunteer, 8, graces=1)
+        goes_on(training, volunteer, 4, graces=1)
 
 
 def test_one_client_answers_after_the_deadline(training: Training) -> None:
@@ -141,7 +150,7 @@ def test_a_stuck_boss_that_still_answers_pings(training: Training) -> None:
         sent = stuck.protocol
         sent.send_ping(b"are you there?")
         first = volunteer.answered[-1]
-        stuck.pump(6 * PERIOD_S)
+        stuck.pump(4 * PERIOD_S)
         goes_on(training, volunteer, 2, graces=1)
         assert sum(seconds > PERIOD_S + SLACK_S for seconds in training.periods(first)) <= 1
         assert stuck.protocol.state.name == "OPEN", "nobody was closed: keepalive alone proves nothing"
@@ -158,45 +167,46 @@ def test_the_right_gradient_for_the_wrong_iteration(training: Training) -> None:
             assert liar.wait(Refused).about == "Answer"
         assert training.refused("Answer: future iteration") == counts[0] + 1
         assert training.refused("Answer: late") == counts[1] + 1
-        goes_on(training, volunteer, 5, graces=1)
+        goes_on(training, volunteer, 4, graces=1)
 
 
-@pytest.mark.parametrize("value", [1e30, 3e38, float("nan"), float("inf")])
-def test_one_client_sends_a_gradient_that_no_optimizer_can_take(training: Training, value: float) -> None:
+def test_one_client_sends_gradients_that_no_optimizer_can_take(training: Training) -> None:
     before = training.refused("Answer: not finite")
     with under_way(training) as volunteer, training.client() as liar:
         orders = liar.wait(Orders)
-        liar.send(*liar.forged(orders, np.full(SIZE, value)))
-        refused = liar.wait(Refused)
-        assert refused.status == 422
-        assert "not finite" in refused.reason
-        assert training.refused("Answer: not finite") == before + 1
+        for value in (1e30, 3e38, float("nan"), float("inf")):
+            liar.send(*liar.forged(orders, np.full(SIZE, value)))
+            refused = liar.wait(Refused)
+            assert refused.status == 422
+            assert "not finite" in refused.reason
+        assert training.refused("Answer: not finite") == before + 4
         goes_on(training, volunteer, 4, graces=1)
         assert training.system.project(training.name)["status"]["state"] != "paused"
 
 
-@pytest.mark.parametrize(
-    ("count", "wrong", "reason"), [(10**6, 0, "too many vectors"), (-1, 0, "too many vectors"), (1, 5, "wrong figures")]
-)
-def test_one_client_claims_what_cannot_be(training: Training, count: int, wrong: int, reason: str) -> None:
-    before = training.refused(f"Answer: {reason}")
+def test_one_client_claims_what_cannot_be(training: Training) -> None:
+    claims = [(10**6, 0, "too many vectors"), (-1, 0, "too many vectors"), (1, 5, "wrong figures")]
+    before = {reason: training.refused(f"Answer: {reason}") for _, _, reason in claims}
     with under_way(training) as volunteer, training.client() as liar:
         orders = liar.wait(Orders)
-        results = (Result(orders.orders[0].worker, count, 1.0, wrong, 5.0),)
-        liar.send(Answer(orders.project, orders.iteration, results), np.zeros(SIZE, np.float32))
-        assert liar.wait(Refused).status == 422
-        assert training.refused(f"Answer: {reason}") == before + 1
-        goes_on(training, volunteer, 3, graces=1)
+        for count, wrong, _ in claims:
+            results = (Result(orders.orders[0].worker, count, 1.0, wrong, 5.0),)
+            liar.send(Answer(orders.project, orders.iteration, results), np.zeros(SIZE, np.float32))
+            assert liar.wait(Refused).status == 422
+        assert training.refused("Answer: too many vectors") == before["too many vectors"] + 2
+        assert training.refused("Answer: wrong figures") == before["wrong figures"] + 1
+        goes_on(training, volunteer, 4, graces=1)
 
 
 def test_one_client_sends_50_megabytes(training: Training) -> None:
-    before = training.refused("Answer: wrong length")
+    reasons = ("Answer: wrong length", "Answer: late")  # so much takes its time
+    before = sum(map(training.refused, reasons))
     with under_way(training) as volunteer, training.client() as liar:
         orders = liar.wait(Orders)
         liar.send(*liar.forged(orders, np.zeros(12_500_000)))
-        assert "12500000" in liar.wait(Refused).reason
-        assert training.refused("Answer: wrong length") == before + 1
-        goes_on(training, volunteer, 5, graces=1)
+        assert liar.wait(Refused).about == "Answer"
+        assert sum(map(training.refused, reasons)) == before + 1
+        goes_on(training, volunteer, 4, graces=1)
 
 
 def test_one_client_sends_more_than_any_network_has(training: Training) -> None:
@@ -238,7 +248,7 @@ def test_a_hundred_connect_and_vanish(training: Training) -> None:
             client.join(training.name)
         for client in crowd:
             client.vanish()
-        goes_on(training, volunteer, 5, graces=1)
+        goes_on(training, volunteer, 4, graces=1)
         wait_until(lambda: training.system.project(training.name)["status"]["clients"] == 1, "all are forgotten")
 
 
@@ -255,7 +265,7 @@ def test_half_leave_in_the_same_millisecond(training: Training) -> None:
                 leaver.wait(Orders)
             for leaver in leavers:
                 leaver.close()
-            goes_on(training, volunteer, 5, graces=1)
+            goes_on(training, volunteer, 4, graces=1)
             wait_until(lambda: training.system.project(training.name)["status"]["clients"] == 4, "half have left")
             assert not any(other.refusals for other in others)
 
@@ -270,3 +280,87 @@ def test_the_master_stands_still_for_two_seconds(training: Training) -> None:
         wait_until(lambda: volunteer.trouble or volunteer.answered[-1] > before + 1, "it goes on")
         goes_on(training, volunteer, 4, graces=0)
         volunteer.refusals.clear()  # an answer from before the sleep may have become late; it is told so
+
+
+# ----------------------------------------------------------------------------- a master in this process, its clock ours
+class Inside:
+    """A master with its own clock and quick pings, in a thread of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ahead_s = 0.0
+        settings = Settings(folder, port=free_port(), data_port=free_port())
+        engine, storage, owner, tickets = prepare(settings)
+        runtime = Runtime(ENGINE, lambda: time.monotonic() + self.ahead_s)
+        self.projects = Projects(runtime, storage)
+        self.server = uvicorn_server(create_app(settings, self.projects, owner, tickets, engine), settings)
+        self.server.config.port = self.port = settings.port
+        self.server.config.ws_ping_interval = 0.2
+        self.loop = asyncio.new_event_loop()
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_until_complete(self.server.serve())
+        self.loop.close()
+
+    def do(self, work: Coroutine[Any, Any, Kind]) -> Kind:
+        """Do something in the server's own loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+
+    def make_project(self) -> str:
+        settings = {"period": PERIOD_S, "grace": GRACE_S, "vectors": 32}
+        name = self.do(self.projects.create("inside", LAYERS, settings))
+        cut = {**manifest("c", [str(label) for label in range(10)], [64] * 4), "width": 8, "height": 8}
+        self.do(self.projects.attach(name, cut))
+        self.do(self.projects.wish(name, "start", {}))
+        return name
+
+    def iteration(self, name: str) -> int:
+        view = self.projects.view(name)
+        return int(view["iteration"]) if view else -1
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Iterator[Inside]:
+    master = Inside(tmp_path)
+    thread = threading.Thread(target=master.run)
+    thread.start()
+    wait_until(lambda: master.server.started, "the master listens")
+    yield master
+    master.server.should_exit = True
+    thread.join(20)
+
+
+def answering(client: Client, until_iteration: int) -> None:
+    """Answer orders with gradients of nothing in particular until an iteration is reached."""
+    while (orders := client.wait(Orders)).iteration < until_iteration:
+        client.send(*client.forged(orders, np.ones(SIZE)))
+
+
+def test_the_machine_sleeps_for_an_hour(inside: Inside) -> None:
+    name = inside.make_project()
+    with Client(inside.port) as client:
+        client.join(name)
+        answering(client, 3)  # its orders are out
+        inside.ahead_s += 3600.0
+        begun = time.monotonic()
+        answering(client, 6)
+        assert time.monotonic() - begun < 4 * (PERIOD_S + GRACE_S) + SLACK_S
+    wait_until(lambda: not inside.projects.view(name)["status"]["clients"], "it is forgotten")  # type: ignore[index]
+
+
+def test_pings_are_answered_by_a_boss_that_is_stuck(inside: Inside) -> None:
+    name = inside.make_project()
+    with Client(inside.port) as good, Client(inside.port) as stuck:
+        for client in (good, stuck):
+            client.join(name)
+        good.wait(Orders)
+        stuck.wait(Orders)
+        network_stack = threading.Thread(target=stuck.pump, args=(8 * PERIOD_S,))
+        network_stack.start()
+        begun = time.monotonic()
+        answering(good, 7)
+        assert time.monotonic() - begun < 6 * PERIOD_S + GRACE_S + 3 * SLACK_S
+        network_stack.join()
+        assert stuck.pinged > 2
+        assert stuck.protocol.state.name == "OPEN"
