@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from data_server.settings import Limits
+from data_server.tickets import Action, issue
 from tests.data_server.conftest import SHAPE, Served, bearer, until
 from tests.data_server.zips import (
     encrypted,
@@ -72,20 +73,18 @@ def test_a_nested_zip_is_left_alone(served: Served) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("../../../../etc/cron.d/0/x.png", "name that leaves its folder"),
-        ("0/../../x.png", "name that leaves its folder"),
-        ("..\\..\\x.png", "name that leaves its folder"),
-        ("/etc/0/x.png", "absolute name"),
-        ("C:\\0\\x.png", "absolute name"),
-        ("0/" + "n" * 5000 + ".png", "name longer than 1,024 bytes"),
-        ("0/" + "é" * 2500, "name longer than 1,024 bytes"),
-    ],
-)
-def test_names_that_mean_harm_are_skipped(served: Served, name: str, reason: str) -> None:
-    assert _skipped(served, make_zip({**labelled(2, 8), name: picture(9)})) == {name[:200]: reason}
+def test_names_that_mean_harm_are_skipped(served: Served) -> None:
+    reasons = {
+        "../../../../etc/cron.d/0/x.png": "name that leaves its folder",
+        "0/../../x.png": "name that leaves its folder",
+        "..\\..\\x.png": "name that leaves its folder",
+        "/etc/0/x.png": "absolute name",
+        "C:\\0\\x.png": "absolute name",
+        "0/" + "n" * 5000 + ".png": "name longer than 1,024 bytes",
+        "0/" + "é" * 2500: "name longer than 1,024 bytes",
+    }
+    data = make_zip({**labelled(2, 8), **{name: picture(9) for name in reasons}})
+    assert _skipped(served, data) == {name[:200]: reason for name, reason in reasons.items()}
 
 
 def test_a_nul_in_a_name_is_seen(served: Served) -> None:
@@ -104,10 +103,10 @@ def test_two_million_entries_are_refused_at_once(served: Served) -> None:
     served.assert_clean()
 
 
-@pytest.mark.parametrize("count", [1, 5, 17, 65535])
-def test_an_entry_count_that_lies_is_refused(served: Served, count: int) -> None:
-    answer = served.upload(lying_count(make_zip(labelled(2, 8)), count))
-    assert (answer.status_code, "lists 16" in answer.json()["detail"]) == (422, True), answer.text
+def test_an_entry_count_that_lies_is_refused(served: Served) -> None:
+    for count in (1, 17):
+        answer = served.upload(lying_count(make_zip(labelled(2, 8)), count))
+        assert (answer.status_code, "lists 16" in answer.json()["detail"]) == (422, True), answer.text
     served.assert_clean()
 
 
@@ -117,17 +116,17 @@ def test_overlapping_entries_are_refused(served: Served) -> None:
     served.assert_clean()
 
 
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.99])
-def test_a_truncated_zip_is_refused(served: Served, share: float) -> None:
+def test_a_truncated_zip_is_refused(served: Served) -> None:
     data = make_zip(labelled(2, 8))
-    answer = served.upload(data[: int(len(data) * share)])
-    assert (answer.status_code, "cut short" in answer.json()["detail"]) == (422, True)
+    for share in (0.01, 0.5, 0.99):
+        answer = served.upload(data[: int(len(data) * share)])
+        assert (answer.status_code, "cut short" in answer.json()["detail"]) == (422, True)
     served.assert_clean()
 
 
 def test_damaged_bytes_anywhere_never_break_the_server(served: Served) -> None:
     data = make_zip(labelled(2, 8), zipfile.ZIP_DEFLATED)
-    for at in range(0, len(data), len(data) // 12):
+    for at in range(0, len(data), len(data) // 8):
         answer = served.upload(patched(data, at, b"\xff\x00\xff\x00\xff\x00"))
         assert answer.status_code in (201, 413, 415, 422), answer.text
     served.assert_clean()
@@ -241,26 +240,41 @@ def test_a_full_disk_is_said_and_nothing_is_left(serve: Callable[..., Served], t
         subprocess.run(["umount", "-l", small], check=True)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "action"),
-    [
-        ("POST", "/datasets?width=8&height=8&channels=1", "upload"),
-        ("POST", "/datasets/d1/cuts?width=8&height=8&channels=1", "upload"),
-        ("DELETE", "/datasets/d1", "delete"),
-        ("PUT", "/datasets/d1/uses/p1", "use"),
-        ("DELETE", "/datasets/d1/uses/p1", "use"),
-    ],
-)
-def test_without_the_right_ticket_nothing_is_written(served: Served, method: str, path: str, action: str) -> None:
+WRITES: list[tuple[str, str, Action]] = [
+    ("POST", "/datasets?width=8&height=8&channels=1", "upload"),
+    ("POST", "/datasets/d1/cuts?width=8&height=8&channels=1", "upload"),
+    ("DELETE", "/datasets/d1", "delete"),
+    ("PUT", "/datasets/d1/uses/p1", "use"),
+    ("DELETE", "/datasets/d1/uses/p1", "use"),
+    ("PATCH", "/datasets/d1", "edit"),
+    ("POST", "/datasets/d1/images?label=0", "edit"),
+]
+
+
+def test_without_the_right_ticket_nothing_is_written(served: Served) -> None:
     served.made(make_zip(labelled()))
     before = served.client.get("/datasets").json()
-    other = "use" if action != "use" else "upload"
-    wrong = [{}, {"authorization": "Bearer nonsense"}, {"authorization": "Basic eDp5"}, bearer(other)]  # type: ignore[arg-type]
-    for headers in wrong:
-        answer = served.client.request(method, path, headers=headers, content=make_zip(labelled(4, 5)))
-        assert (answer.status_code, bool(answer.json()["detail"])) == (403, True), headers
+    for method, path, action in WRITES:
+        other: Action = "use" if action != "use" else "upload"
+        forged = {"authorization": f"Bearer {issue('another secret than the server has', action)}"}
+        for headers in (
+            {},
+            {"authorization": "Bearer nonsense"},
+            {"authorization": "Basic eDp5"},
+            forged,
+            bearer(other),
+        ):
+            answer = served.client.request(method, path, headers=headers, content=make_zip(labelled(4, 5)))
+            assert (answer.status_code, bool(answer.json()["detail"])) == (403, True), (path, headers)
     assert served.client.get("/datasets").json() == before
     served.assert_clean()
+
+
+def test_a_ticket_lives_an_hour(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = bearer("upload")
+    monkeypatch.setattr("data_server.tickets.LIFETIME_SECONDS", -1)
+    answer = served.client.post("/datasets?width=8&height=8", content=b"", headers=headers)
+    assert (answer.status_code, "older than an hour" in answer.json()["detail"]) == (403, True)
 
 
 def test_many_readers_do_not_wait_for_an_upload(served: Served) -> None:
