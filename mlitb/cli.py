@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlitb import __version__, upkeep_cli
+from mlitb.worker import worker
 
 if TYPE_CHECKING:
     from mlitb.access import Owner
@@ -174,3 +175,6 @@ def evaluate(model: Path, archive: Path) -> None:
     except PredictionFailed as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"error {result.error:.2%}  loss {result.loss:.4f}  pictures {result.count}  skipped {result.skipped}")
+
+
+main.add_command(worker)

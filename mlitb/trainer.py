@@ -12,7 +12,6 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +81,35 @@ class Listed:
         self.labels = np.concatenate([np.asarray(s.labels, np.int32)[p.labels[s.offset :: s.step]] for s, p in pairs])
         self.keys = np.concatenate([_keys(s) for s in shards])
 
-    def numbers(self, seed: int, cursor: int, count: int) -> Iterator[NDArray[np.uint32]]:
-        """Yield the first `count` numbers of an order with this seed and cursor, in blocks."""
-        turn, start = divmod(cursor, len(self.labels))
+    def walk(self, seed: int, cursor: int, count: int) -> Iterator[NDArray[np.uint32]]:
+        """Yield `count` numbers of the stream from a cursor on, in blocks, reshuffled at each time round."""
+        size, end = len(self.labels), cursor + count
+        while cursor < end:
+            turn, start = divmod(cursor, size)
+            here = min(BLOCK, size - start, end - cursor)
+            yield work.at(seed, turn, size, np.arange(start, start + here, dtype=np.uint32))
+            cursor += here
+
+    def once(self, seed: int, cursor: int, count: int) -> Iterator[NDArray[np.uint32]]:
+        """Yield the first `count` numbers of an order that uses no vector twice, in blocks."""
+        size = len(self.labels)
+        assert count <= size, f"{count} vectors of {size}"
+        turn, start = divmod(cursor, size)
         for first in range(0, count, BLOCK):
-            places = (np.arange(first, min(first + BLOCK, count), dtype=np.int64) + start) % len(self.labels)
-            yield work.at(seed, turn, len(self.labels), places.astype(np.uint32))
+            places = (np.arange(first, min(first + BLOCK, count), dtype=np.int64) + start) % size
+            yield work.at(seed, turn, size, places.astype(np.uint32))
+
+    def batches(self, order: Order) -> Iterator[NDArray[np.uint32]]:
+        """Yield the numbers of each micro-batch of an order; only the last may be smaller."""
+        blocks = self.walk if order.local_rate else self.once
+        rest = np.zeros(0, np.uint32)
+        for block in blocks(order.seed, order.cursor, order.limit):
+            numbers = np.concatenate([rest, block])
+            whole = len(numbers) - len(numbers) % order.micro_batch
+            yield from numbers[:whole].reshape(-1, order.micro_batch)
+            rest = numbers[whole:]
+        if len(rest):
+            yield rest
 
 
 def _keys(shard: Shard) -> NDArray[np.uint32]:
@@ -118,6 +140,7 @@ class Trainer:
     def assign(self, assignment: int, shards: tuple[Shard, ...]) -> None:
         """Hold these shards from now on; an order under way may still name the assignment before."""
         self._assignments = {**dict(list(self._assignments.items())[-1:]), assignment: shards}
+        self._listed = None  # after a reconnection numbers begin anew
         wanted = {shard.hash for listed in self._assignments.values() for shard in listed}
         self._pictures = {hash_: kept for hash_, kept in self._pictures.items() if hash_ in wanted}
 
@@ -138,22 +161,23 @@ class Trainer:
         `parameters` are float32 (parameter_count,), of the network's `version`: of another one nothing is computed.
         """
         start = self._now()
-        listed = self._list(order)
-        network = self._network
+        listed, network = self._list(order), self._network
         if listed is None or network is None or version != self._version:
             return Outcome()
         network.set_parameters(parameters)
-        network.clear()
+        network.begin_local() if order.local_rate else network.clear()
         count, loss, wrong, rested = 0, 0.0, 0, start
-        for numbers in _batches(listed, order):
+        for numbers in listed.batches(order):
             batch = listed.pixels[numbers], listed.labels[numbers], listed.keys[numbers]
             lost, missed = network.gradient(*batch, seed=self._seed, iteration=iteration)
+            if order.local_rate:
+                network.local_step(len(numbers), order.local_rate, order.local_momentum)
             count, loss, wrong = count + len(numbers), loss + lost, wrong + missed
             now = self._now()
             if 1000 * (now - start) >= order.until_ms or (now - rested >= SLICE_S and stopped()):
                 break
             rested = now if now - rested >= SLICE_S else rested
-        gradient = network.gradient_sum() if count else None
+        gradient = _vector(network, count, order) if count else None
         return Outcome(count, loss, wrong, 1000 * (self._now() - start), gradient)
 
     def _list(self, order: Order) -> Listed | None:
@@ -169,8 +193,8 @@ class Trainer:
         return self._listed[1]
 
 
-def _batches(listed: Listed, order: Order) -> Iterator[NDArray[Any]]:
-    """Yield the numbers of each micro-batch; a block holds whole ones, so only the last may be smaller."""
-    for block in listed.numbers(order.seed, order.cursor, order.limit):
-        for first in range(0, len(block), order.micro_batch):
-            yield block[first : first + order.micro_batch]
+def _vector(network: EngineNetwork, count: int, order: Order) -> Gradient:
+    """Give what travels: the gradient sum, or for local steps count × (the broadcast parameters − these)."""
+    if not order.local_rate:
+        return network.gradient_sum()
+    return network.local_difference() * np.float32(-count)
