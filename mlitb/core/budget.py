@@ -60,9 +60,9 @@ class Link:
             free *= 2.0 ** -min(self.halvings, MAX_HALVINGS)
         return min(max(free, floor_ms(period_ms)), period_ms)
 
-    def fits(self, period_ms: float, grace_ms: float) -> bool:
-        """Tell whether an answer can be expected by the end of the grace at all."""
-        return self.overhead_ms < 0 or self.overhead_ms + floor_ms(period_ms) <= period_ms + grace_ms
+    def fits(self, longest_ms: float) -> bool:
+        """Tell whether an answer can be expected by the end of the grace, so long after the orders went out."""
+        return self.overhead_ms < 0 or self.overhead_ms + floor_ms(longest_ms) <= longest_ms
 
     def advice(self, period_ms: float) -> str:
         """Say what period this link would need, if it needs a longer one."""

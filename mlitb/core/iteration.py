@@ -43,10 +43,12 @@ class Iteration:
     work: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
     lists: dict[str, Any] = field(default_factory=dict)
     end: float = 0.0  # t + T
+    longest: float = 0.0  # T + grace
     last_end: float = 0.0  # t + T + grace
 
     def __post_init__(self) -> None:
         self.end = self.opened_at + self.settings.period
+        self.longest = self.settings.period + self.settings.grace_s
         self.last_end = self.end + self.settings.grace_s
 
     def deadline(self) -> float:

@@ -84,6 +84,7 @@ class Master:
         self._projects: dict[str, Project] = {}
         self._clients = Clients()
         self._now = 0.0
+        self._wake = 0.0  # no iteration is due before
         self._out: list[Effect] = []
         self._routes: dict[type, Callable[[Client, Any, Received], None]] = {
             Watch: self._watch, Join: self._join, Tune: self._tune, Leave: self._leave, Holds: self._holds,
@@ -93,19 +94,21 @@ class Master:
     # ---------------------------------------------------------------------------------------------- the two
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take an event; return what is to be done, in order. Raises Refusal for Created, Attached and Wished only."""
-        self._now = max(self._now, now)
-        self._due()
+        if now > self._now:
+            self._now = now
+        if self._now >= self._wake:
+            self._due()
         try:
             self._event(event)
-            self._due()
-            self._show()
+            if self._clients.shows:
+                self._show()
         finally:
             out, self._out = self._out, []
         return out
 
     def deadline(self) -> float | None:
         """Tell when something is to happen by itself."""
-        times = [self._collect(project).deadline() for project in self._projects.values()]
+        times = [project.deadline() for project in self._projects.values()]
         shows = [
             show.shown_at + SHOW_EVERY_S for show in self._clients.shows.values() if show.changed and show.watchers
         ]
@@ -147,13 +150,19 @@ class Master:
         return not any(project.open or project.stepping for project in self._projects.values())
 
     def _due(self) -> None:
+        """Close what is due by time alone; what an event brings to its end is closed by `_collect`."""
+        self._wake = float("inf")
         for project in self._projects.values():
-            if project.open is not None and project.open.is_due(self._now):
-                project.close(self._now)
+            if project.open is not None:
                 self._collect(project)
 
     def _collect(self, project: Project) -> Project:
-        """Take over a project's effects; whatever it did is worth showing."""
+        """Close a project's iteration if it is due, and take over its effects: whatever it did is worth showing."""
+        opened = project.open
+        if opened is not None and opened.is_due(self._now):
+            project.close(self._now)
+        if project.open is not None:
+            self._wake = min(self._wake, project.open.deadline())
         if project.out:
             self._out += project.out
             project.out.clear()

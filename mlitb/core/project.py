@@ -174,8 +174,8 @@ class Project:
         browser.link.sample(elapsed_ms, max((result.ms for result in answer.results), default=0.0))
         browser.link.halvings = max(0, browser.link.halvings - 1)
         browser.answered = True
-        self.crew.alive(browser)
-        browser.misses = 0
+        if browser.silent:
+            self.crew.alive(browser)
         if values:
             self.out.append(Add(self.id, browser.client, self.iteration))
         self.open.accept(browser, answer)
@@ -397,9 +397,7 @@ class Project:
     def _await(self, opened: Iteration, browser: Browser, now: float) -> None:
         browser.sent_at = now
         opened.present += 1
-        browser.awaited = not browser.silent and browser.link.fits(
-            1000 * self.settings.period, 1000 * self.settings.grace_s
-        )
+        browser.awaited = not browser.silent and browser.link.fits(1000 * opened.longest)
         if browser.awaited:
             opened.awaiting.add(browser.client)
 
@@ -410,7 +408,10 @@ class Project:
         if not chosen or not self.initialised or self.phase is Phase.REDUCING:
             return
         for browser in chosen:
-            self.out += self.crew.introduce(browser)
+            if browser.knows_version != self.version:
+                self.out += self.crew.introduce(browser)
+            if len(browser.workers) == len(browser.trainers):
+                continue
             for worker in browser.workers.values():
                 worker.free = worker.free and isinstance(worker, Trainer)
                 worker.seen = newest
