@@ -45,6 +45,7 @@ class Running:
         self.port = port
         self.data_port = data_port
         self.link = link
+        self.errors = ""
         self.token = link.rpartition("token=")[2]
         self.master = f"http://127.0.0.1:{port}"
         self.data_server = f"http://127.0.0.1:{data_port}"
@@ -92,9 +93,12 @@ def _first_line(process: "subprocess.Popen[str]") -> str:
 
 
 @contextmanager
-def running(data_dir: Path, *options: str, demo: bool = True) -> Iterator[Running]:
-    """Run `mlitb up` with free ports until the block ends."""
-    port, data_port = free_port(), free_port()
+def running(
+    data_dir: Path, *options: str, demo: bool = True, ports: tuple[int, int] | None = None
+) -> Iterator[Running]:
+    """Run `mlitb up` with these or with free ports until the block ends; `errors` then has what it logged."""
+    port, data_port = ports or (free_port(), free_port())
+    system: Running | None = None
     arguments = ["up", "--port", str(port), "--data-port", str(data_port), "--data-dir", str(data_dir), *options]
     process = subprocess.Popen(
         command(*arguments, *(["--demo"] if demo else [])),
@@ -111,7 +115,9 @@ def running(data_dir: Path, *options: str, demo: bool = True) -> Iterator[Runnin
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=20)
+            if system is not None:
+                system.errors = errors
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
