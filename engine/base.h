@@ -16,6 +16,7 @@ using usize = unsigned long;
 typedef float v4 __attribute__((vector_size(16)));
 typedef float v4_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
 typedef long i4 __attribute__((vector_size(16))); // long is 32 bits here, and what comparing two v4 gives
+typedef u8 b16 __attribute__((vector_size(16)));
 typedef long i4_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
 
 constexpr i32 LANES = 4;  // floats in a vector

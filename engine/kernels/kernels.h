@@ -67,9 +67,9 @@ struct PooledPositions {
   Patch patch;
   float *out;
   const i32 *out_at; // of each window
-  i32 *winners;      // [window][columns in whole vectors]: which of the window's positions was the largest
-};
-constexpr i32 LEAST_POOLED_AREA = 3;
+  u8 *winners;       // [window][columns in whole vectors]: which of the window's positions was the largest; `area`: none,
+};                   // for relu made it 0
+constexpr i32 LEAST_POOLED_AREA = 3, LARGEST_POOLED_AREA = 64;
 void multiply_and_pool(const PooledPositions &, const Panels &, const Finish &);
 
 // Max pooling of one window: the largest of each channel, and where it was (mark + y · mark_row + x · mark_column)
@@ -93,14 +93,14 @@ struct Combination {
 };
 void add_combination(const Combination &);
 
-// The list of what is left of one column: where it reads (in_at[winner] of its window) and its factor. Where `value` is
-// given, a window whose value is not above 0 is left out. The list has room for one entry more than it can get.
+// The list of what is left of one column: where it reads (in_at[winner] of its window) and its factor, where it is not
+// dead. The list has room for one entry more than it can get.
 struct Winners {
-  const i32 *winner;
-  const i32 *in_at;
-  const float *factor, *value;
-  i32 winner_step, in_at_step, step; // from one window to the next
-  i32 factor_row, value_row;         // from one row of windows to the next
+  const u8 *winner;
+  const i32 *in_at; // may be read one window behind the last
+  const float *factor;
+  i32 dead;                                           // the winner that is none
+  i32 winner_step, in_at_step, factor_step, factor_row; // from one window to the next, from one row of windows to the next
   i32 height, width;
   i32 *list_at;
   float *list_factor;

@@ -3,6 +3,12 @@
 #include "tile.h"
 
 namespace {
+INLINE i4 load_bytes(const u8 *p) { return i4{p[0], p[1], p[2], p[3]}; }
+INLINE void store_bytes(u8 *p, i4 v) {
+  const b16 packed = __builtin_shufflevector((b16)v, (b16)v, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+  __builtin_memcpy(p, &packed, 4);
+}
+
 // Members r … r + MR − 1 of a window. What the members before gave lies in the outputs already.
 template <int MR, int NV>
 INLINE void tile(const PooledPositions &p, i32 window, i32 r, const float *panel, const Finish &finish, i32 column,
@@ -19,17 +25,21 @@ INLINE void tile(const PooledPositions &p, i32 window, i32 r, const float *panel
     best[n] = larger(sum[m + 1][n], best[n]);
   }
   float *out = p.out + p.out_at[window] + column;
-  i32 *winners = p.winners + window * up_to(columns, LANES) + column;
+  u8 *winners = p.winners + window * up_to(columns, LANES) + column;
   EACH(n, NV) {
     v4 v = best[n] + load(finish.bias + column + n * LANES);
-    if (finish.relu) v = larger(splat(0.0f), v);
+    i4 won = winner[n] + splat(r);
+    if (finish.relu) {
+      won = select(v > splat(0.0f), won, splat(p.area));
+      v = larger(splat(0.0f), v);
+    }
     if (r > 0) {
       const v4 before = load(out + n * LANES);
-      winner[n] = select(v > before, winner[n] + splat(r), load(winners + n * LANES));
+      won = select(v > before, won, load_bytes(winners + n * LANES));
       v = larger(v, before);
     }
     store_lanes(out + n * LANES, v, columns - column - n * LANES);
-    store(winners + n * LANES, winner[n]);
+    store_bytes(winners + n * LANES, won);
   }
 }
 

@@ -61,21 +61,21 @@ void add_combination(const Combination &c) {
 }
 
 // No branch: a dead entry is overwritten by the next, for a branch would be mispredicted one time in three
-template <bool RELU> static i32 list(Winners w) {
+i32 list_winners(const Winners &given) {
+  Winners w = given;
   i32 count = 0;
   for (i32 y = 0; y < w.height; y++) {
-    const float *factor = w.factor + y * w.factor_row, *value = RELU ? w.value + y * w.value_row : nullptr;
+    const float *factor = w.factor + y * w.factor_row;
     for (i32 x = 0; x < w.width; x++) {
-      w.list_at[count] = w.in_at[*w.winner];
+      const i32 winner = *w.winner;
+      w.list_at[count] = w.in_at[winner];
       w.list_factor[count] = *factor;
-      count += !RELU || *value > 0;
-      w.winner += w.winner_step, w.in_at += w.in_at_step, factor += w.step, value += RELU ? w.step : 0;
+      count += winner != w.dead;
+      w.winner += w.winner_step, w.in_at += w.in_at_step, factor += w.factor_step;
     }
   }
   return count;
 }
-
-i32 list_winners(const Winners &w) { return w.value ? list<true>(w) : list<false>(w); }
 
 float total(const float *values, i32 count) {
   v4 sum = splat(0.0f);

@@ -33,7 +33,8 @@ private:
   bool fused_ = false;         // windows neither overlap nor leave the plane
   i32 *in_at_ = nullptr;       // [window][area]
   i32 *out_at_ = nullptr;      // of each window
-  i32 *winners_ = nullptr;     // [vector][window][filters in whole vectors], 0 … area − 1
+  u8 *winners_ = nullptr;      // [vector][window][filters in whole vectors], 0 … area − 1; area: none
+  i32 *marks_ = nullptr;       // of one window, where it is not fused
   float *dense_ = nullptr;     // one vector's plane before pooling, where it is not fused
   i32 *list_at_ = nullptr;       // of one filter: where in the input its winners read,
   float *list_factor_ = nullptr; // and their gradients
@@ -51,7 +52,7 @@ private:
   void input_gradient(i32 n);
   const float *gradient(i32 n, i32 window) const;
   void pool_plane(i32 n, i32 window);
-  void window_gradient(i32 window, const float *d, const float *v, const i32 *winner);
+  void window_gradient(i32 window, const float *d, const u8 *winner);
 };
 
 struct Conv : Layer {

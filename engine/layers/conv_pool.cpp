@@ -3,8 +3,6 @@
 // of winners are multiplied. Exact, and 1.2–2 × as fast over the whole network.
 #include "conv.h"
 
-constexpr i32 LARGEST_AREA = 64;
-
 // When overlapping windows have so many winners that the lists are no shorter than the plane, it does not
 bool ConvPool::pays(const Conv &conv, const MaxPool &pool) {
   const Window &w = pool.window;
@@ -12,7 +10,7 @@ bool ConvPool::pays(const Conv &conv, const MaxPool &pool) {
   const i32 area = w.width * w.height;
   if ((s.width - 1) * w.step_x - w.pad_x >= plane.width || (s.height - 1) * w.step_y - w.pad_y >= plane.height)
     return false; // rounding has put a window wholly outside
-  return area >= LEAST_POOLED_AREA && area <= LARGEST_AREA && s.height * s.width * 5 <= plane.height * plane.width * 2;
+  return area >= LEAST_POOLED_AREA && area <= LARGEST_POOLED_AREA && s.height * s.width * 5 <= plane.height * plane.width * 2;
 }
 
 i32 ConvPool::area() const { return pool_->window.width * pool_->window.height; }
@@ -26,17 +24,17 @@ void ConvPool::plan() {
   fused_ = w.step_x == w.width && w.step_y == w.height && !w.pad_x && !w.pad_y && out.width * w.width <= plane.width &&
            out.height * w.height <= plane.height;
   const u64 filters = (u64)conv_->filters;
-  in_at_ = ::plan<i32>((u64)windows() * (u64)area());
+  in_at_ = ::plan<i32>((u64)windows() * (u64)area() + 1);
   out_at_ = ::plan<i32>((u64)windows());
-  winners_ = ::plan<i32>((u64)windows() * (u64)conv_->padded_filters() * (u64)conv_->batch);
-  if (!fused_) dense_ = ::plan<float>((u64)plane.size() + SLACK);
+  winners_ = ::plan<u8>((u64)windows() * (u64)conv_->padded_filters() * (u64)conv_->batch);
+  if (!fused_) dense_ = ::plan<float>((u64)plane.size() + SLACK), marks_ = ::plan<i32>((u64)conv_->padded_filters());
   list_at_ = ::plan<i32>((u64)windows() + 1);
   list_factor_ = ::plan<float>((u64)windows() + 1);
   weight_sum_ = ::plan<float>(filters * (u64)filter_room());
   if (!conv_->wants_input_gradient()) return;
-  group_at_ = ::plan<i32>(filters * (u64)area());
-  group_factor_ = ::plan<float>(filters * (u64)area());
-  group_count_ = ::plan<i32>((u64)area());
+  group_at_ = ::plan<i32>(filters * (u64)(area() + 1));
+  group_factor_ = ::plan<float>(filters * (u64)(area() + 1));
+  group_count_ = ::plan<i32>((u64)area() + 1);
   weights_ = ::plan<float>(filters * (u64)filter_room());
   spread_.border = conv_->in->value.border;
   spread_.plan(conv_->in->shape, 1);
@@ -69,7 +67,7 @@ void ConvPool::adopt(const float *w) {
 void ConvPool::forward(i32 n) {
   Conv &c = *conv_;
   const Finish finish = {c.bias_values_, c.relu_};
-  i32 *winners = winners_ + n * windows() * c.padded_filters();
+  u8 *winners = winners_ + n * windows() * c.padded_filters();
   if (fused_)
     return multiply_and_pool({c.corner(n), in_at_, area(), windows(), c.patch(), c.out->value.of(n), out_at_, winners},
                              c.panels_, finish);
@@ -83,8 +81,10 @@ void ConvPool::pool_plane(i32 n, i32 w) {
   const i32 y = w / c.out->shape.width, x = w % c.out->shape.width;
   const i32 first = (y * window.step_y - window.pad_y) * window.width + (x * window.step_x - window.pad_x);
   const auto [y0, y1, x0, x1] = window.area(y, x, c.plane());
-  pool({dense_, c.plane().width * c.filters, c.filters, y0, y1, x0, x1, -first, window.width, 1},
-       c.out->value.of(n) + out_at_[w], winners_ + (n * windows() + w) * c.padded_filters());
+  float *out = c.out->value.of(n) + out_at_[w];
+  pool({dense_, c.plane().width * c.filters, c.filters, y0, y1, x0, x1, -first, window.width, 1}, out, marks_);
+  u8 *winner = winners_ + (n * windows() + w) * c.padded_filters();
+  for (i32 f = 0; f < c.filters; f++) winner[f] = (u8)(c.relu_ && !(out[f] > 0) ? area() : marks_[f]);
 }
 
 const float *ConvPool::gradient(i32 n, i32 w) const {
@@ -99,11 +99,9 @@ void ConvPool::backward(i32 n) {
 
 i32 ConvPool::list_winners(i32 n, i32 filter) {
   const Tensor &out = *conv_->out;
-  const float *value = conv_->relu_ ? out.value.of(n) + filter : nullptr;
-  const i32 *winner = winners_ + n * windows() * conv_->padded_filters() + filter;
-  return ::list_winners({winner, in_at_, out.gradient.of(n) + filter, value, conv_->padded_filters(), area(),
-                         conv_->filters, out.gradient.row, out.value.row, out.shape.height, out.shape.width, list_at_,
-                         list_factor_});
+  const u8 *winner = winners_ + n * windows() * conv_->padded_filters() + filter;
+  return ::list_winners({winner, in_at_, out.gradient.of(n) + filter, area(), conv_->padded_filters(), area(),
+                         conv_->filters, out.gradient.row, out.shape.height, out.shape.width, list_at_, list_factor_});
 }
 
 void ConvPool::weight_gradient(i32 n) {
@@ -118,24 +116,22 @@ void ConvPool::weight_gradient(i32 n) {
 
 void ConvPool::input_gradient(i32 n) {
   const Conv &c = *conv_;
-  const i32 *winner = winners_ + n * windows() * c.padded_filters();
+  const u8 *winner = winners_ + n * windows() * c.padded_filters();
   const Border b = spread_.border;
   float *start = spread_.data - b.top * spread_.row - b.left * c.in->shape.channels;
   zero(start, sizeof(float) * (usize)((b.top + c.in->shape.height + b.bottom) * spread_.row));
-  for (i32 w = 0; w < windows(); w++, winner += c.padded_filters())
-    window_gradient(w, gradient(n, w), c.out->value.of(n) + out_at_[w], winner);
+  for (i32 w = 0; w < windows(); w++, winner += c.padded_filters()) window_gradient(w, gradient(n, w), winner);
   copy_rows(c.in->shape, spread_, c.in->gradient, n, c.adds); // spread_ is the same room for every n
 }
 
 // Sort the filters of one window by the position that won, and let each position add its filters' weights in one go
-void ConvPool::window_gradient(i32 w, const float *d, const float *v, const i32 *winner) {
+void ConvPool::window_gradient(i32 w, const float *d, const u8 *winner) {
   const Conv &c = *conv_;
-  zero(group_count_, sizeof(i32) * (usize)area());
+  zero(group_count_, sizeof(i32) * (usize)(area() + 1));
   for (i32 f = 0; f < c.filters; f++) {
-    const i32 at = winner[f] * c.filters + group_count_[winner[f]];
+    const i32 at = winner[f] * c.filters + group_count_[winner[f]]++; // the last group is of the dead
     group_at_[at] = f * filter_room();
     group_factor_[at] = d[f];
-    group_count_[winner[f]] += !c.relu_ || v[f] > 0;
   }
   for (i32 r = 0; r < area(); r++)
     if (group_count_[r])
