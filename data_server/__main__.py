@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from pathlib import Path
@@ -47,6 +48,7 @@ def main(
     """Serve data sets as shards."""
     logging.basicConfig(level=logging.INFO, format="data server: %(levelname)s %(message)s", stream=sys.stderr)
     settings = Settings(secret=_secret(secret_file), allow_hosts=allow_host, **options)  # type: ignore[arg-type]
+    _check_certificate(cert, key)
     listener = _listen(settings.host, settings.port)
     try:
         app = create_app(settings)
@@ -87,6 +89,15 @@ def _secret(path: Path) -> str:
     if len(secret) < 16:
         _stop(f"the secret file {path} holds less than 16 characters")
     return secret
+
+
+def _check_certificate(cert: Path | None, key: Path | None) -> None:
+    if cert is None and key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert or "", key)
+    except OSError as error:  # an SSLError is one
+        _stop(f"the certificate {cert} with the key {key} cannot be used: {error.strerror or error}")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -12,7 +12,7 @@ import io
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,15 @@ class Editing:
     store: Store
     jobs: Jobs
     uploads: Uploads
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # changes wait for each other: each is a version
 
     async def relabel(self, dataset: str, renames: dict[str, str]) -> dict[str, Any]:
         """Rename labels; two with the same new name become one. Returns the report; raises Refusal or Unknown."""
         renames = {old: _label(new) for old, new in renames.items()}
-        with self.store.scratch() as work:
-            (work / "shards").mkdir()
-            return report(await uninterrupted(self._relabel, dataset, renames, work))
+        async with self._turn:
+            with self.store.scratch() as work:
+                (work / "shards").mkdir()
+                return report(await uninterrupted(self._relabel, dataset, renames, work))
 
     def _relabel(self, dataset: str, renames: dict[str, str], work: Path) -> Document:
         document = self.store.dataset(dataset)
@@ -88,8 +90,12 @@ class Editing:
 
     async def add_image(self, dataset: str, label: str, data: bytes) -> dict[str, Any]:
         """Add one labelled picture; returns the report. Raises Refusal or Unknown."""
-        document = await asyncio.to_thread(self.store.dataset, dataset)
         zipped = _zip_of_one(_label(label), data)
+        async with self._turn:
+            return await self._add_image(dataset, zipped)
+
+    async def _add_image(self, dataset: str, zipped: bytes) -> dict[str, Any]:
+        document = await asyncio.to_thread(self.store.dataset, dataset)
         source = {"sha256": hashlib.sha256(zipped).hexdigest(), "bytes": len(zipped), "names": {}}
         if any(source["sha256"] == other["sha256"] for other in document["sources"]):
             return report(document, known=True)

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_a_wrong_rename_changes_nothing(served: Served) -> None:
 def test_added_pictures_come_in_small_shards_that_are_merged(served: Served) -> None:
     files = labelled(2, 16)
     served.made(make_zip(files))
-    for number in range(17):
+    for number in range(17):  # the sixteenth completes a shard
         label = "new" if number % 2 else "0"
         files[f"{label}/added{number}"] = picture(5000 + number, 9, 8)
         answer = _add(served, label, files[f"{label}/added{number}"])
@@ -134,6 +135,15 @@ def test_added_pictures_come_in_small_shards_that_are_merged(served: Served) -> 
     served.assert_clean()
     answer = served.client.post("/datasets/d1/cuts", params={**SHAPE, "seed": 1}, headers=bearer("upload"))
     assert _contents(served, served.manifest(answer.json())) == _expected(files, {})
+
+
+def test_pictures_added_at_once_all_arrive(served: Served) -> None:
+    served.made(make_zip(labelled(2, 8)))
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda number: _add(served, "0", picture(9000 + number)), range(4)))
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert served.client.get("/datasets/d1").json()["images"] == 20
+    served.assert_clean()
 
 
 def test_a_picture_that_is_none_changes_nothing(served: Served) -> None:

@@ -71,3 +71,9 @@ def test_a_lost_index_is_not_taken_for_an_empty_one(process: Process) -> None:
         path.unlink()
     assert "the index does not belong to the data folder" in _refused(process)
     assert len(list((process.root / "data" / "zips").iterdir())) == 1, "nothing was swept"
+
+
+def test_a_certificate_that_is_none_is_one_sentence(idle: Process) -> None:
+    for cert in ("missing.pem", "secret"):
+        idle.options = ("--cert", cert)
+        assert f"the certificate {cert} with the key None cannot be used" in _refused(idle)
