@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/data.py --data cifar10-train.zip
 
-Without --data it takes scikit-learn's digits, and says so. nginx serves the same files in the same run, where it is
+Without --data it takes the CIFAR-10 that `mlitb dataset get cifar10` keeps, else scikit-learn's digits, and says so. nginx serves the same files in the same run, where it is
 installed. Memory is the sum over the server and all its processes, shared pages counted once (PSS), at its peak.
 """
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.report import Report  # noqa: E402 - run as a file, the checkout is not on the path
 from data_server.tickets import issue  # noqa: E402
-from mlitb.datasets import digits_zip  # noqa: E402
+from mlitb.datasets import cached_zip, digits_zip  # noqa: E402
 
 SECRET = "only for this benchmark, and for nothing else"
 CLIENTS, REQUESTS, ROUNDS = 64, 1000, 5
@@ -231,6 +231,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         shape = {"width": 32, "height": 32, "channels": 3}
+        options.data = options.data or cached_zip("cifar10")
         if options.data is None:
             options.data, shape = digits_zip(folder / "digits.zip"), {"width": 8, "height": 8, "channels": 1}
             report.notes.append("data: scikit-learn's digits (give --data for real pictures)")
