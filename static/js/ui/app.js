@@ -87,8 +87,12 @@ function ConnectionState({ env }) {
 /** What is wrong with the connection and what happens next. @param {{env: Env}} props */
 function ConnectionBanner({ env }) {
   const { state, reason } = env.live.connection.value;
+  const left = useRetrySeconds(env);
   if (state === "lost")
-    return html`<div class="banner" role="status">${reason && `${sentence(reason)} `}${env.live.workers.value.length ? text.connection.lostWhy : ""}</div>`;
+    return html`<div class="banner">
+      <span aria-hidden="true">${text.connection.lost(left)}.</span>
+      <span role="status"> ${sentence(reason)} ${env.live.workers.value.length ? text.connection.lostWhy : ""}</span>
+    </div>`;
   if (state !== "reload" && state !== "closed") return null;
   const words = state === "reload" ? text.connection.reload : text.connection.closedWhy(reason);
   return html`<div class="banner" role="alert">

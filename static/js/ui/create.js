@@ -113,7 +113,7 @@ const NameField = ({ draft, set, problem }) => html`
     hint=${words.nameHint}
     problem=${problem}
     control=${(/** @type {object} */ tied) =>
-      html`<input ...${tied} type="text" data-testid="project-name" value=${draft.name} maxlength="100" autocomplete="off" onInput=${(/** @type {Event} */ event) => set({ name: typed(event) })} />`}
+      html`<input ...${tied} type="text" data-testid="project-name" autofocus value=${draft.name} maxlength="100" autocomplete="off" onInput=${(/** @type {Event} */ event) => set({ name: typed(event) })} />`}
   />
 `;
 
@@ -145,7 +145,7 @@ function NetworkFields({ draft, set, problem }) {
   return html`
     <${Field}
       label=${words.preset}
-      hint=${PRESETS.find(({ id }) => id === draft.preset)?.note ?? words.layersHint}
+      hint=${PRESETS.find(({ id }) => id === draft.preset)?.note ?? (own ? words.layersHint : words.editedHint)}
       control=${(/** @type {object} */ tied) => html`<select ...${tied} data-testid="preset" value=${draft.preset} onChange=${choose}>
         ${PRESETS.map(({ id, name }) => html`<option value=${id}>${name}</option>`)}
         <option value=${EDITED} hidden=${draft.preset !== EDITED}>${text.network.edited}</option>

@@ -88,21 +88,26 @@ function Body({ env, id, name, project, status, load }) {
         ${first && panel} ${problem && html`<${Problem}>${problem}<//>`}
         <${Charts} env=${env} points=${points} name=${name} />
         <${AllWorkers} env=${env} project=${id} />
+        ${project && status && html`<${Folds} env=${env} project=${project} labels=${status.labels} load=${load} />`}
       </div>
       <div class="cell-more">
         ${!first && panel}
-        ${project &&
-        status &&
-        html`<${Invite} env=${env} id=${id} />
-          <details class="panel folding">
-            <summary><h2>${text.network.title}</h2><${Icon} name="chevron" /></summary>
-            <div class="panel-body"><${NetworkTable} layers=${project.layers} labels=${status.labels} /></div>
-          </details>
-          ${owner && html`<${SettingsPanel} env=${env} project=${project} onSaved=${load} />`}`}
+        ${project && html`<${Invite} env=${env} id=${id} />`}
       </div>
     </div>
   `;
 }
+
+/** What is looked at now and then. @param {{env: Env, project: Project, labels: number, load: () => void}} props */
+const Folds = ({ env, project, labels, load }) => html`
+  <div class="folds">
+    <details class="panel folding">
+      <summary><h2>${text.network.title}</h2><${Icon} name="chevron" /></summary>
+      <div class="panel-body"><${NetworkTable} layers=${project.layers} labels=${labels} /></div>
+    </details>
+    ${env.live.owner.value && html`<${SettingsPanel} env=${env} project=${project} onSaved=${load} />`}
+  </div>
+`;
 
 /** One line: the one thing that is missing before it learns, else what it learns. @param {Project} project @param {Status} status @param {boolean} owner */
 function lineOf(project, status, owner) {

@@ -76,7 +76,7 @@ export function describe(layers, labels) {
   return layers.map((layer, index) => {
     const made = { macs: 0, ...step(layer, from, labels) };
     const possible = made.shape.every((n) => Number.isInteger(n) && n > 0);
-    const problem = possible || !whole ? "" : `it does not fit into ${from.join("×")}`;
+    const problem = possible || !whole ? "" : `It does not fit into ${from.join("×")}`;
     const row = { layer, name: layer.name ?? `${layer.type}${index}`, options: options(layer), ...made, problem };
     whole &&= possible;
     from = made.shape;

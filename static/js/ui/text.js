@@ -313,6 +313,7 @@ export const text = {
     period: "Period T",
     periodHint: "Length of one iteration in seconds. Longer for slow links, shorter for quick feedback.",
     layers: "Layers",
+    editedHint: "Changed by hand. Undo, or choose a preset, to go back.",
     layersHint: "A list of layers, from input to softmax. A fully_connected without units has one output per label.",
     hyper: "Training settings",
     hyperHint: "The defaults suit most networks.",
