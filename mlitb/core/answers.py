@@ -61,39 +61,39 @@ def judge(answer: Answer, browser: Browser, values: int, finite: bool, expected:
 
 
 def _judge_results(answer: Answer, browser: Browser, expected: Expected, elapsed_s: float) -> Verdict | None:
-    seen: set[int] = set()
-    for result in answer.results:
-        if result.worker in seen:
-            return Verdict("worker named twice", 422, f"worker {result.worker} is named twice")
-        seen.add(result.worker)
+    results = answer.results
+    if len(results) > 1 and len({result.worker for result in results}) < len(results):
+        return Verdict("worker named twice", 422, "an answer names a worker twice")
+    for result in results:
         trainer = browser.orders.get(result.worker)
         if trainer is None:
-            return Verdict(
-                "no order", 422, f"worker {result.worker} of this browser was ordered nothing in {answer.project}"
-            )
+            sentence = f"worker {result.worker} of this browser was ordered nothing in {answer.project}"
+            return Verdict("no order", 422, sentence)
         if verdict := _judge_result(result, trainer, expected.flops, elapsed_s):
             return verdict
     return None
 
 
 def _judge_result(result: Result, trainer: Trainer, flops: int, elapsed_s: float) -> Verdict | None:
-    who = f"worker {result.worker}"
-    assert trainer.order is not None, f"{who} is in the orders without one"
-    if not 0 <= result.count <= trainer.order.limit:
-        return Verdict(
-            "too many vectors", 422, f"{who} did {result.count} vectors, its order allows {trainer.order.limit}"
-        )
-    if not 0 <= result.wrong <= result.count:
-        return Verdict("wrong figures", 422, f"{who} has {result.wrong} wrong of {result.count}")
+    order, count = trainer.order, result.count
+    assert order is not None, f"worker {result.worker} is in the orders without one"
+    if not 0 <= count <= order.limit:
+        sentence = f"worker {result.worker} did {count} vectors, its order allows {order.limit}"
+        return Verdict("too many vectors", 422, sentence)
+    if not 0 <= result.wrong <= count:
+        return Verdict("wrong figures", 422, f"worker {result.worker} has {result.wrong} wrong of {count}")
     if not (isfinite(result.loss) and isfinite(result.ms) and result.ms >= 0):
-        return Verdict("wrong figures", 422, f"{who} has loss {result.loss} in {result.ms} ms")
-    if result.count * flops > MAX_FLOPS * max(elapsed_s, 1e-3):
-        return Verdict("too fast", 422, f"{who} claims {result.count} vectors in {elapsed_s:.3f} s: beyond 10¹² FLOP/s")
+        return Verdict("wrong figures", 422, f"worker {result.worker} has loss {result.loss} in {result.ms} ms")
+    if count * flops > MAX_FLOPS * max(elapsed_s, 1e-3):
+        sentence = f"worker {result.worker} claims {count} vectors in {elapsed_s:.3f} s: beyond 10¹² FLOP/s"
+        return Verdict("too fast", 422, sentence)
     return None
 
 
 def _judge_vector(answer: Answer, values: int, finite: bool, expected: Expected) -> Verdict | None:
-    wanted = expected.size if any(result.count for result in answer.results) else 0
+    wanted = 0
+    for result in answer.results:
+        wanted = expected.size if result.count else wanted
     if values == wanted:
         return (
             None

@@ -92,15 +92,15 @@ class Iteration:
 
     def accept(self, browser: Browser, answer: Answer) -> None:
         """Count an accepted answer."""
-        finished = True
+        finished = len(answer.results) == len(browser.orders)  # else a straggler was left out
         for result in answer.results:
             trainer = browser.orders[result.worker]
             assert trainer.order is not None
             finished = finished and result.count == trainer.order.limit
             self._accept_result(browser, trainer, trainer.order, result)
-        for trainer in browser.orders.values():
-            finished = finished and trainer.order is None  # a straggler was left out
-            trainer.order = None
+        if not finished:
+            for trainer in browser.orders.values():
+                trainer.order = None
         if browser.client in self.awaiting:
             self.awaiting.remove(browser.client)
             self.unfinished += not finished
@@ -121,8 +121,9 @@ class Iteration:
         self.loss += result.loss
         self.wrong += result.wrong
         self.trainers += 1
-        if trainer.holder:
-            for stock in trainer.holder.shards.values():
+        held = trainer.holder.shards if trainer.holder else {}
+        for place in order.ready:
+            if stock := held.get(trainer.shards[place].hash):
                 stock.trained += result.count / len(order.ready)
 
     def _log(self, browser: Browser, trainer: Trainer, order: Order, count: int) -> None:

@@ -171,8 +171,9 @@ class Project:
             return
         assert self.open is not None
         elapsed_ms = 1000 * (now - browser.sent_at)
-        browser.link.sample(elapsed_ms, max((result.ms for result in answer.results), default=0.0))
-        browser.link.halvings = max(0, browser.link.halvings - 1)
+        browser.link.sample(elapsed_ms, _longest_ms(answer))
+        if browser.link.halvings:
+            browser.link.halvings -= 1
         browser.answered = True
         if browser.silent:
             self.crew.alive(browser)
@@ -192,8 +193,7 @@ class Project:
         self.refusals[verdict.reason] += 1
         browser.refused += 1
         if verdict.late:
-            computed = max((result.ms for result in answer.results), default=0.0)
-            browser.link.sample(1000 * (now - browser.late_sent_at), computed)
+            browser.link.sample(1000 * (now - browser.late_sent_at), _longest_ms(answer))
             browser.late_iteration = -1
             self.crew.alive(browser)
             self._tell()
@@ -483,6 +483,14 @@ class Project:
     def workers(self) -> list[tuple[Browser, Worker]]:
         """List everyone who takes part."""
         return [(browser, worker) for browser in self.crew.browsers.values() for worker in browser.workers.values()]
+
+
+def _longest_ms(answer: Answer) -> float:
+    """Give how long the slowest of a browser's trainers computed: they run side by side."""
+    longest = 0.0
+    for result in answer.results:
+        longest = max(longest, result.ms)
+    return longest
 
 
 __all__ = ["Phase", "Project", "Refusal", "Settings"]
