@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/data.py --data cifar10-train.zip
 
-Without --data it takes the CIFAR-10 that `mlitb dataset get cifar10` keeps, else scikit-learn's digits, and says so. nginx serves the same files in the same run, where it is
-installed. Memory is the sum over the server and all its processes, shared pages counted once (PSS), at its peak.
+Without --data it takes the CIFAR-10 that `mlitb dataset get cifar10` keeps, else scikit-learn's digits, and says so.
+nginx serves the same files in the same run, where it is installed. Memory is the sum over the server and all its
+processes, shared pages counted once (PSS), at its peak.
 """
 
 import argparse
