@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlitb import __version__, upkeep_cli
+from mlitb.simulate_cli import simulate
 from mlitb.worker import worker
 
 if TYPE_CHECKING:
@@ -178,3 +179,4 @@ def evaluate(model: Path, archive: Path) -> None:
 
 
 main.add_command(worker)
+main.add_command(simulate)
