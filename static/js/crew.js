@@ -13,7 +13,7 @@ const MOST_RESTARTS = 3;
 const ROWS_EVERY_MS = 250; // the page's table of its own workers
 const READY_EVERY_MS = 100; // the first shard is told at once, the next ones together
 const ASK_AGAIN_MS = 1000; // for a newer snapshot, by one who was shown the same again
-const MOST_HOLDS = 4096; // hashes told to the master
+const MOST_HOLDS = 20_000; // hashes that the master keeps in mind
 
 /** @typedef {import("./workers.js").WorkerEndpoint} WorkerEndpoint */
 /** @typedef {import("./workers.js").Wish} Wish */
@@ -119,7 +119,7 @@ export class Crew {
 
   async holds() {
     await this.supply.listed;
-    if (this.links.welcomed()) this.links.tell("Holds", {shards: [...this.supply.held].slice(0, MOST_HOLDS)});
+    if (this.links.welcomed()) this.links.tell("Holds", {shards: [...this.supply.held].slice(-MOST_HOLDS)});
   }
 
   /** @param {LocalWorker} worker */
