@@ -28,8 +28,8 @@ async def audited(request: Request, shell: Here) -> AsyncIterator[None]:
         return
     project = str(request.path_params.get("project", ""))
     before = (shell.projects.view(project) or {}).get("settings", {})
+    action, detail = _action(request), await _detail(request)  # the body is gone once it is answered
     yield
-    action, detail = _action(request), await _detail(request)
     if action == "set":
         detail = {key: {"from": before.get(key), "to": value} for key, value in detail.items()}
     if action == "create":
@@ -50,7 +50,7 @@ def _action(request: Request) -> str:
 async def _detail(request: Request) -> dict[str, Any]:
     """Return what was asked for; of a network only its name."""
     found: dict[str, Any] = {key: value for key, value in request.path_params.items() if key != "project"}
-    if await request.body():
+    if getattr(request.scope["route"], "body_field", None):
         found |= await request.json()
     found.pop("layers", None)
     return found
