@@ -12,7 +12,6 @@ from tests.running import Running, free_port, running, until
 
 from .chromium import launch
 
-
 COMPUTES = re.compile("working|saturated")
 
 
