@@ -157,10 +157,11 @@ class Pool:
         share = self._fair(holder)
         donors.sort(key=Holder.load)
         while donors and holder.vectors < share:
-            if self._cut(donors[-1], holder):
-                donors.sort(key=Holder.load)  # nearly sorted: one sank
-            else:
+            if not self._cut(donors[-1], holder):
                 donors.pop()
+                continue
+            donors = [donor for donor in donors if len(donor.shards) > 1]  # who has one shard gives to the hungry only
+            donors.sort(key=Holder.load)  # nearly sorted: one sank
 
     def settle(self) -> None:
         """Leave no shard unowned while there is room and no trainer empty while there is data."""
