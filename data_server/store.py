@@ -82,13 +82,27 @@ class Store:
         self.index.claim(identity)
 
     def _sweep(self) -> None:
-        """Remove what no index entry names: what a crash left."""
+        """Remove what a crash left."""
         shutil.rmtree(self.work)
         self.work.mkdir()
         with self._lock:
-            zips = {source["sha256"] for dataset in self.index.datasets() for source in dataset["sources"]}
-            self._keep_only(self.zips, zips)
-            self._keep_only(self.shards, {name for cut in self.index.cuts() for name in shards_of(cut)})
+            self._sweep_files()
+
+    def _sweep_files(self) -> None:
+        """Remove the files that no index entry names."""
+        zips = {source["sha256"] for dataset in self.index.datasets() for source in dataset["sources"]}
+        self._keep_only(self.zips, zips)
+        self._keep_only(self.shards, {name for cut in self.index.cuts() for name in shards_of(cut)})
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Hold the lock for a change; when it fails, remove the files that it placed."""
+        with self._lock:
+            try:
+                yield
+            except Exception:
+                self._sweep_files()
+                raise
 
     @staticmethod
     def _keep_only(folder: Path, names: set[str]) -> None:
@@ -145,7 +159,7 @@ class Store:
         self, name: str, upload: Path, source: Document, result: Document, spec: Document, work: Path
     ) -> Document | None:
         """Make a data set of an upload and its first cut; None when one with equal bytes was quicker."""
-        with self._lock:
+        with self._change():
             if self.known(source["sha256"]):
                 return None
             self._place_shards(work)
@@ -164,7 +178,7 @@ class Store:
 
     def add_cut(self, document: Document, result: Document, spec: Document, work: Path) -> Document:
         """Add a cut to a data set, made of the document given; refuse a stale one."""
-        with self._lock:
+        with self._change():
             made_of, document = document, self.dataset(document["id"])
             if made_of["version"] != document["version"]:
                 raise Stale(f"the data set {document['id']} was changed at the same time: try again")
@@ -182,7 +196,7 @@ class Store:
 
     def edit(self, document: Document, manifests: list[Document], work: Path, upload: Path | None = None) -> Document:
         """Make a new version of a data set, with its cuts, from shards that lie in work; refuse a stale one."""
-        with self._lock:
+        with self._change():
             if self.dataset(document["id"])["version"] != document["version"] - 1:
                 raise Stale(f"the data set {document['id']} was changed at the same time: try again")
             if upload:

@@ -127,3 +127,24 @@ def test_two_folders_cannot_share_an_index(tmp_path: Path, redis_url: str) -> No
     Store(Settings(tmp_path / "one", SECRET, redis=redis_url)).close()
     with pytest.raises(IndexUnavailable, match="does not belong"):
         Store(Settings(tmp_path / "two", SECRET, redis=redis_url))
+
+
+def test_a_redis_that_went_away_is_said_and_shards_go_on(serve: Callable[..., Served], redis_url: str) -> None:
+    served = serve(redis=redis_url)
+    manifest = served.manifest(served.made(make_zip(labelled())))
+    with redis.Redis.from_url(redis_url) as client:
+        client.shutdown(nosave=True)
+    answer = served.client.get("/datasets")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the data server's Redis does not answer")
+    assert served.client.get(f"/shards/{manifest['shards'][0]['hash']}.zip").is_success
+    assert served.upload(make_zip(labelled(2, 8))).status_code == 503
+    assert not list((served.settings.data_dir / "work").iterdir())
+
+
+def test_a_fault_of_ours_is_json_too(served: Served) -> None:
+    (served.settings.data_dir / "number").write_text("no number")
+    answer = served.upload(make_zip(labelled()))
+    assert (answer.status_code, answer.json()["detail"]) == (500, "a fault of the data server: its log says more")
+    served.assert_clean()
+    (served.settings.data_dir / "number").write_text("7")
+    assert served.made(make_zip(labelled()))["id"] == "d8"
