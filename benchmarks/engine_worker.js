@@ -45,8 +45,9 @@ function translate(layers, labels) {
   const out = [];
   for (const layer of layers) {
     const last = out[out.length - 1];
-    if (layer.type === "input") out.push({ type: "input", out_sx: layer.width, out_sy: layer.height, out_depth: layer.channels });
-    if (layer.type === "conv") out.push({ type: "conv", sx: layer.kernel, filters: layer.filters, stride: 1, pad: layer.padding });
+    const { type, width, height, channels, kernel, filters, padding } = layer;
+    if (type === "input") out.push({ type, out_sx: width, out_sy: height, out_depth: channels });
+    if (type === "conv") out.push({ type, sx: kernel, filters, stride: 1, pad: padding });
     if (layer.type === "max_pool") out.push({ type: "pool", sx: layer.size, stride: layer.size });
     if (layer.type === "fully_connected" && layer.units) out.push({ type: "fc", num_neurons: layer.units });
     if (layer.type === "relu") last.activation = "relu";

@@ -80,7 +80,11 @@ struct Reader {
   char *escape(char *to) {
     if (at >= end) return failed = true, to;
     char c = *at++;
-    if (c != 'u') return *to++ = c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c == 'b' ? '\b' : c == 'f' ? '\f' : c, to;
+    if (c != 'u') {
+      for (const char *pair = "n\nt\tr\rb\bf\f"; *pair; pair += 2)
+        if (c == pair[0]) return *to++ = pair[1], to;
+      return *to++ = c, to; // a quote, a slash, a backslash
+    }
     u32 code = hex4();
     if (code >= 0xd800 && code < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u') {
       at += 2;

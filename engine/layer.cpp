@@ -131,9 +131,11 @@ Border Window::border(Shape in, Shape out) const {
 
 bool Block::reshape(Options &options, i32 dimensions, i32 a, i32 b, i32 c, i32 d) {
   const u64 values = (u64)a * (u64)b, more = (u64)c * (u64)d;
-  if (values > MOST || more > MOST || values * more > MOST)
-    return options.wrong() << "a block of " << a << "×" << b << "×" << c << "×" << d << " parameters is too large (at most "
-                           << MOST << ")", false;
+  if (values > MOST || more > MOST || values * more > MOST) {
+    options.wrong() << "a block of " << a << "×" << b << "×" << c << "×" << d
+                    << " parameters is too large (at most " << MOST << ")";
+    return false;
+  }
   *this = {.size = (i32)(values * more), .rank = dimensions, .shape = {a, b, c, d}};
   return true;
 }

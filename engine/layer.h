@@ -1,5 +1,5 @@
-// What a layer is. One file per layer under layers/, forward and backward side by side; docs/engine.md shows how to
-// add one. A layer reads `in` and writes `out`; both know their geometry. Life of a layer:
+// What a layer is. One file per layer under layers/, forward and backward side by side; docs/engine.md shows how to add
+// one. A layer reads `in` and writes `out`; both know their geometry. Life of a layer:
 //   configure (options -> shape, parameters) -> borders -> plan (memory) -> start -> adopt, forward, backward, deliver …
 #pragma once
 #include "json.h"

@@ -25,7 +25,8 @@ bool Network::describe(char *spec, i32 size, i32 label_count, i32 batch) {
 }
 
 bool Network::read_layers(const Json &document) {
-  if (document.kind != Json::LIST || document.count < 2) return text << "a network is a list of two or more layers", false;
+  if (document.kind != Json::LIST || document.count < 2)
+    return text << "a network is a list of two or more layers", false;
   if (document.count > MOST_LAYERS) return text << "a network has at most " << MOST_LAYERS << " layers", false;
   for (const Json *spec = document.first; spec; spec = spec->next)
     if (!read_layer(*spec)) return false;
@@ -53,8 +54,11 @@ bool Network::read_layer(const Json &spec) {
   if (!options.real("l2", layer.l2_multiplier, 0, 1000)) return false;
   if (!connect(spec, layer) || !layer.configure(options, labels_count_) || !options.no_more()) return false;
   const Shape s = layer.out->shape;
-  if ((u64)s.width * (u64)s.height > Block::MOST || (u64)s.width * (u64)s.height * (u64)s.channels > Block::MOST)
-    return options.wrong() << "an output of " << s.width << "×" << s.height << "×" << s.channels << " is too large", false;
+  const u64 pixels = (u64)s.width * (u64)s.height;
+  if (pixels > Block::MOST || pixels * (u64)s.channels > Block::MOST) {
+    options.wrong() << "an output of " << s.width << "×" << s.height << "×" << s.channels << " is too large";
+    return false;
+  }
   count_++;
   return true;
 }
@@ -90,8 +94,10 @@ bool Network::check_labels() {
   const Layer *label_layer = nullptr;
   for (i32 i = 0; i < count_; i++) {
     const Layer &layer = *layers_[i];
-    if (label_layer && layer.weights.size)
-      return text << layer.name << ": nothing after " << label_layer->name << ", which has one output per label, may have parameters", false;
+    if (label_layer && layer.weights.size) {
+      text << layer.name << ": nothing after " << label_layer->name << ", which has one output per label, may have parameters";
+      return false;
+    }
     if (layer.is_label_layer) label_layer = &layer;
   }
   return true;

@@ -13,7 +13,8 @@ bool Add::configure(Options &options, i32) {
   const Shape s = other->out->shape;
   if (s == in->shape) return true;
   options.wrong() << other->name << " puts out " << s.width << "×" << s.height << "×" << s.channels
-                  << ", which cannot be added to " << in->shape.width << "×" << in->shape.height << "×" << in->shape.channels;
+                  << ", which cannot be added to " << in->shape.width << "×" << in->shape.height << "×"
+                  << in->shape.channels;
   return false;
 }
 

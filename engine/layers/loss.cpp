@@ -81,7 +81,10 @@ static float target(i32 output, i32 label) { return output == label ? 1.0f : 0.0
 // Half the squared distance to a one at the label and zeros elsewhere
 double SquaredError::loss_of(const float *z, i32 label) const {
   double sum = 0;
-  for (i32 c = 0; c < in->shape.channels; c++) sum += ((double)z[c] - target(c, label)) * ((double)z[c] - target(c, label));
+  for (i32 c = 0; c < in->shape.channels; c++) {
+    const double distance = (double)z[c] - target(c, label);
+    sum += distance * distance;
+  }
   return sum / 2;
 }
 

@@ -44,8 +44,9 @@
  * @property {(seed: number) => Float32Array} initial the initial values for a seed, a copy
  * @property {(vector: Float32Array) => void} setParameters
  * @property {() => void} clear set the gradient sum to zero
- * @property {(pixels: Pixels, labels: Labels, n: number, keys?: Uint32Array, seed?: number, iteration?: number) => Outcome}
- *   gradient add a micro-batch's gradients to the sum; (seed, iteration, key) decide dropout and augmentation
+ * @property {(pixels: Pixels, labels: Labels, n: number, keys?: Uint32Array, seed?: number,
+ *   iteration?: number) => Outcome} gradient add a micro-batch's gradients to the sum; (seed, iteration, key) decide
+ *   dropout and augmentation
  * @property {() => Float32Array} gradientSum a view into the engine's memory, valid until the next call: copy it
  * @property {() => void} beginLocal begin local steps at the present parameters, with an empty gradient sum
  * @property {(n: number, rate: number, momentum?: number, l2?: number) => void} localStep a step of SGD with momentum

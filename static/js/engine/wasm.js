@@ -2,7 +2,7 @@
  * The WebAssembly engine behind contract.js. One instance is one network.
  *
  * - No arithmetic on parameters, pixels or gradients here: the module does it, or bits would differ between hosts.
- * - Views are made anew at each use of the memory only where it may have grown: it never grows after allocate().
+ * - The instance's memory is fixed once the network is made, so views of it stay valid.
  * - mlitb/engine.py is the mirror for Python; docs/engine.md describes the module's interface.
  */
 
@@ -22,6 +22,208 @@ export class EngineError extends Error {
 export function compile(bytes) {
   return WebAssembly.compile(bytes);
 }
+
+/**
+ * Make a network for micro-batches of up to `batch` vectors; throws EngineError when it cannot be.
+ * @param {WebAssembly.Module} module
+ * @param {readonly object[]} layers
+ * @param {number} labels how many
+ * @param {number} [batch]
+ * @returns {Network}
+ */
+export function createNetwork(module, layers, labels, batch = 16) {
+  const exports = /** @type {Exports} */ (/** @type {unknown} */ (new WebAssembly.Instance(module).exports));
+  const spec = new TextEncoder().encode(JSON.stringify(layers));
+  const room = exports.room(spec.length);
+  new Uint8Array(exports.memory.buffer, room, spec.length).set(spec);
+  check(exports, exports.describe(spec.length, labels, batch));
+  const report = JSON.parse(textOf(exports));
+  check(exports, exports.allocate());
+  return new WasmNetwork(exports, report);
+}
+
+/** @implements {Network} */
+class WasmNetwork {
+  #exports;
+  #sizes;
+  #vector;
+  #outputs;
+  #bytes;
+  #floats;
+  #labels;
+  #keys;
+
+  /**
+   * @param {Exports} exports
+   * @param {Report} report
+   */
+  constructor(exports, report) {
+    const { buffer } = exports.memory;
+    this.#exports = exports;
+    this.batch = report.batch;
+    this.bytes = report.bytes;
+    this.parameterCount = report.parameters;
+    this.names = report.layers.map((layer) => layer.name);
+    this.shapes = report.layers.map((layer) => layer.shape);
+    this.layout = report.blocks.map(blockOf);
+    this.#sizes = this.shapes.map((shape) => shape.reduce((product, side) => product * side, 1));
+    this.#vector = new Float32Array(buffer, report.at_vector, report.parameters);
+    this.#outputs = new Float32Array(buffer, report.at_outputs, report.outputs * report.batch);
+    this.#bytes = new Uint8Array(buffer, report.at_pixels, this.#sizes[0] * report.batch);
+    this.#floats = new Float32Array(buffer, report.at_pixels, this.#sizes[0] * report.batch);
+    this.#labels = new Int32Array(buffer, report.at_labels, report.batch);
+    this.#keys = new Uint32Array(buffer, report.at_keys, report.batch);
+  }
+
+  /** @param {number} seed */
+  initial(seed) {
+    this.#exports.initial(seed, high(seed));
+    return this.#vector.slice();
+  }
+
+  /** @param {Float32Array} values */
+  setParameters(values) {
+    if (values.length !== this.parameterCount)
+      throw new EngineError(`this network has ${this.parameterCount} parameters, not ${values.length}`);
+    this.#vector.set(values);
+    check(this.#exports, this.#exports.load());
+  }
+
+  clear() {
+    this.#exports.clear();
+  }
+
+  /**
+   * @param {Pixels} pixels
+   * @param {Labels} labels
+   * @param {number} n
+   * @param {Uint32Array} [keys]
+   */
+  gradient(pixels, labels, n, keys, seed = 0, iteration = 0) {
+    const floats = this.#put(pixels, n, labels);
+    if (keys) this.#keys.set(keys.subarray(0, n));
+    else this.#keys.fill(0, 0, n);
+    check(this.#exports, this.#exports.gradient(n, floats, seed, high(seed), iteration));
+    return this.#outcome();
+  }
+
+  gradientSum() {
+    this.#exports.save();
+    return this.#vector;
+  }
+
+  beginLocal() {
+    this.#exports.begin_local();
+  }
+
+  /**
+   * @param {number} n
+   * @param {number} rate
+   */
+  localStep(n, rate, momentum = 0.9, l2 = 0) {
+    check(this.#exports, this.#exports.local_step(n, rate, momentum, l2));
+  }
+
+  localDifference() {
+    this.#exports.local_difference();
+    return this.#vector;
+  }
+
+  /**
+   * @param {Pixels} pixels
+   * @param {number} n
+   */
+  probabilities(pixels, n) {
+    check(this.#exports, this.#exports.probabilities(n, this.#put(pixels, n)));
+    return this.#outputs.slice(0, n * this.#sizes[this.#sizes.length - 1]);
+  }
+
+  /**
+   * @param {Pixels} pixels
+   * @param {Labels} labels
+   * @param {number} n
+   */
+  evaluate(pixels, labels, n) {
+    check(this.#exports, this.#exports.evaluate(n, this.#put(pixels, n, labels)));
+    return this.#outcome();
+  }
+
+  /**
+   * @param {string} name
+   * @param {Pixels} pixels
+   * @param {number} n
+   */
+  activations(name, pixels, n) {
+    const index = this.names.indexOf(name);
+    if (index < 0) throw new EngineError(`there is no layer ${name}; there are ${this.names.join(", ")}`);
+    check(this.#exports, this.#exports.activations(index, n, this.#put(pixels, n)));
+    return this.#outputs.slice(0, n * this.#sizes[index]);
+  }
+
+  /**
+   * Copy a micro-batch in; returns 1 when its pixels are floats.
+   * @param {Pixels} pixels
+   * @param {number} n
+   * @param {Labels} [labels]
+   */
+  #put(pixels, n, labels) {
+    const size = this.#sizes[0];
+    if (!(n >= 1 && n <= this.batch) || pixels.length < n * size)
+      throw new EngineError(
+        `pixels must be 1 to ${this.batch} vectors of ${size} values, not ${pixels.length} values for ${n}`,
+      );
+    if (labels && labels.length < n) throw new EngineError(`${n} vectors need ${n} labels, not ${labels.length}`);
+    for (let i = 0; labels && i < n; i++) this.#labels[i] = labels[i];
+    const floats = !(pixels instanceof Uint8Array);
+    (floats ? this.#floats : this.#bytes).set(pixels.subarray(0, n * size));
+    return Number(floats);
+  }
+
+  /** @returns {Outcome} */
+  #outcome() {
+    return { loss: this.#exports.loss(), wrong: this.#exports.wrong() };
+  }
+}
+
+/**
+ * @param {Exports} exports
+ * @param {number} accepted what a function that can refuse returned
+ */
+function check(exports, accepted) {
+  if (!accepted) throw new EngineError(textOf(exports));
+}
+
+/** @param {Exports} exports */
+function textOf(exports) {
+  return new TextDecoder().decode(new Uint8Array(exports.memory.buffer, exports.text_at(), exports.text_size()));
+}
+
+/** @param {number} seed 0 … 2⁵³; its low 32 bits are what wasm takes of it */
+function high(seed) {
+  return Math.floor(seed / 2 ** 32);
+}
+
+/**
+ * @param {ReportedBlock} said
+ * @returns {Block}
+ */
+function blockOf(said) {
+  const { shape, offset, size, frozen } = said;
+  const multipliers = { learningRateMultiplier: said.learning_rate_multiplier, l2Multiplier: said.l2_multiplier };
+  return { name: `${said.layer}.${said.kind}`, shape, offset, size, frozen, ...multipliers };
+}
+
+/**
+ * What the engine says of a network (docs/engine.md); addresses are in bytes.
+ * @typedef {{parameters: number, labels: number, batch: number, bytes: number, outputs: number, at_vector: number,
+ *   at_outputs: number, at_pixels: number, at_labels: number, at_keys: number,
+ *   layers: {name: string, type: string, shape: number[]}[], blocks: ReportedBlock[]}} Report
+ */
+
+/**
+ * @typedef {{layer: string, kind: string, shape: number[], offset: number, size: number, frozen: boolean,
+ *   learning_rate_multiplier: number, l2_multiplier: number}} ReportedBlock
+ */
 
 /**
  * @typedef {object} Exports
@@ -45,130 +247,3 @@ export function compile(bytes) {
  * @property {(n: number, floats: number) => number} probabilities
  * @property {(layer: number, n: number, floats: number) => number} activations
  */
-
-/** @param {Exports} exports */
-function textOf(exports) {
-  return new TextDecoder().decode(new Uint8Array(exports.memory.buffer, exports.text_at(), exports.text_size()));
-}
-
-/**
- * Make a network for micro-batches of up to `batch` vectors; throws EngineError when it cannot be.
- * @param {WebAssembly.Module} module
- * @param {readonly object[]} layers
- * @param {number} labels how many
- * @param {number} [batch]
- * @returns {Network}
- */
-export function createNetwork(module, layers, labels, batch = 16) {
-  const exports = /** @type {Exports} */ (/** @type {unknown} */ (new WebAssembly.Instance(module).exports));
-  /** @param {number} accepted */
-  const check = (accepted) => {
-    if (!accepted) throw new EngineError(textOf(exports));
-  };
-  const spec = new TextEncoder().encode(JSON.stringify(layers));
-  const room = exports.room(spec.length);
-  new Uint8Array(exports.memory.buffer, room, spec.length).set(spec);
-  check(exports.describe(spec.length, labels, batch));
-  const report = JSON.parse(textOf(exports));
-  check(exports.allocate());
-  return networkOf(exports, report, check);
-}
-
-/**
- * @param {Exports} exports
- * @param {any} report what the engine said of the network, as JSON
- * @param {(accepted: number) => void} check
- * @returns {Network}
- */
-function networkOf(exports, report, check) {
-  const { buffer } = exports.memory;
-  const { batch, parameters: parameterCount } = report;
-  /** @type {number[][]} */
-  const shapes = report.layers.map((/** @type {any} */ layer) => layer.shape);
-  /** @type {string[]} */
-  const names = report.layers.map((/** @type {any} */ layer) => layer.name);
-  const sizes = shapes.map((shape) => shape.reduce((product, side) => product * side, 1));
-  const vector = new Float32Array(buffer, report.at_vector, parameterCount);
-  const outputs = new Float32Array(buffer, report.at_outputs, report.outputs * batch);
-  const bytes = new Uint8Array(buffer, report.at_pixels, sizes[0] * batch);
-  const floats = new Float32Array(buffer, report.at_pixels, sizes[0] * batch);
-  const labelRoom = new Int32Array(buffer, report.at_labels, batch);
-  const keyRoom = new Uint32Array(buffer, report.at_keys, batch);
-
-  /**
-   * Copy a micro-batch in; returns 1 when its pixels are floats.
-   * @param {Pixels} pixels
-   * @param {number} n
-   * @param {Labels} [labels]
-   */
-  function put(pixels, n, labels) {
-    if (!(n >= 1 && n <= batch) || pixels.length < n * sizes[0])
-      throw new EngineError(`pixels must be 1 to ${batch} vectors of ${sizes[0]} values, not ${pixels.length} values for ${n}`);
-    if (labels && labels.length < n) throw new EngineError(`${n} vectors need ${n} labels, not ${labels.length}`);
-    (pixels instanceof Uint8Array ? bytes : floats).set(pixels.subarray(0, n * sizes[0]));
-    if (labels) for (let i = 0; i < n; i++) labelRoom[i] = labels[i];
-    return pixels instanceof Uint8Array ? 0 : 1;
-  }
-  /** @returns {Outcome} */
-  const outcome = () => ({ loss: exports.loss(), wrong: exports.wrong() });
-  /** @param {number} seed */
-  const high = (seed) => Math.floor(seed / 2 ** 32);
-
-  return {
-    batch, parameterCount, shapes, names,
-    bytes: report.bytes,
-    layout: report.blocks.map(blockOf),
-    initial(seed) {
-      exports.initial(seed, high(seed));
-      return vector.slice();
-    },
-    setParameters(values) {
-      if (values.length !== parameterCount)
-        throw new EngineError(`this network has ${parameterCount} parameters, not ${values.length}`);
-      vector.set(values);
-      check(exports.load());
-    },
-    clear: () => exports.clear(),
-    gradient(pixels, labels, n, keys, seed = 0, iteration = 0) {
-      const kind = put(pixels, n, labels);
-      if (keys) keyRoom.set(keys.subarray(0, n));
-      else keyRoom.fill(0, 0, n);
-      check(exports.gradient(n, kind, seed, high(seed), iteration));
-      return outcome();
-    },
-    gradientSum() {
-      exports.save();
-      return vector;
-    },
-    beginLocal: () => exports.begin_local(),
-    localStep: (n, rate, momentum = 0.9, l2 = 0) => check(exports.local_step(n, rate, momentum, l2)),
-    localDifference() {
-      exports.local_difference();
-      return vector;
-    },
-    probabilities(pixels, n) {
-      check(exports.probabilities(n, put(pixels, n)));
-      return outputs.slice(0, n * sizes[sizes.length - 1]);
-    },
-    evaluate(pixels, labels, n) {
-      check(exports.evaluate(n, put(pixels, n, labels)));
-      return outcome();
-    },
-    activations(name, pixels, n) {
-      const index = names.indexOf(name);
-      if (index < 0) throw new EngineError(`there is no layer ${name}; there are ${names.join(", ")}`);
-      check(exports.activations(index, n, put(pixels, n)));
-      return outputs.slice(0, n * sizes[index]);
-    },
-  };
-}
-
-/**
- * @param {any} said
- * @returns {Block}
- */
-function blockOf(said) {
-  const { shape, offset, size, frozen } = said;
-  const multipliers = { learningRateMultiplier: said.learning_rate_multiplier, l2Multiplier: said.l2_multiplier };
-  return { name: `${said.layer}.${said.kind}`, shape, offset, size, frozen, ...multipliers };
-}
