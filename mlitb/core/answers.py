@@ -103,3 +103,11 @@ def _judge_vector(answer: Answer, values: int, finite: bool, expected: Expected)
     if values in expected.earlier_sizes:
         return Verdict("stale length", 409, f"{values} values are of the network before it grew to {wanted}", late=True)
     return Verdict("wrong length", 422, f"the gradient has {values} values instead of {wanted}")
+
+
+def longest_ms(answer: Answer) -> float:
+    """Give how long the slowest of a browser's trainers computed: they run side by side."""
+    longest = 0.0
+    for result in answer.results:
+        longest = max(longest, result.ms)
+    return longest

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any
 
 from mlitb.core import config, network, optimizer
-from mlitb.core.answers import Expected, Verdict, judge
+from mlitb.core.answers import Expected, Verdict, judge, longest_ms
 from mlitb.core.crew import Crew, clients_of
 from mlitb.core.dataset import Cut, merged
 from mlitb.core.events import (
@@ -171,7 +171,7 @@ class Project:
             return
         assert self.open is not None
         elapsed_ms = 1000 * (now - browser.sent_at)
-        browser.link.sample(elapsed_ms, _longest_ms(answer))
+        browser.link.sample(elapsed_ms, longest_ms(answer))
         if browser.link.halvings:
             browser.link.halvings -= 1
         browser.answered = True
@@ -193,7 +193,7 @@ class Project:
         self.refusals[verdict.reason] += 1
         browser.refused += 1
         if verdict.late:
-            browser.link.sample(1000 * (now - browser.late_sent_at), _longest_ms(answer))
+            browser.link.sample(1000 * (now - browser.late_sent_at), longest_ms(answer))
             browser.late_iteration = -1
             self.crew.alive(browser)
             self._tell()
@@ -483,14 +483,6 @@ class Project:
     def workers(self) -> list[tuple[Browser, Worker]]:
         """List everyone who takes part."""
         return [(browser, worker) for browser in self.crew.browsers.values() for worker in browser.workers.values()]
-
-
-def _longest_ms(answer: Answer) -> float:
-    """Give how long the slowest of a browser's trainers computed: they run side by side."""
-    longest = 0.0
-    for result in answer.results:
-        longest = max(longest, result.ms)
-    return longest
 
 
 __all__ = ["Phase", "Project", "Refusal", "Settings"]
