@@ -122,7 +122,14 @@ class DataServerProcess:
         if settings.public_url:
             self.command += ["--public-url", settings.public_url]
         self.process: asyncio.subprocess.Process | None = None
+        self.answers = asyncio.Event()  # for the first time
         self._relay: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Start it, and again whenever it ends by itself; raise StartFailed when it does not stay up."""
+        await self.start()
+        self.answers.set()
+        await self.watch()
 
     async def start(self) -> None:
         """Start it and wait until it answers."""
@@ -330,10 +337,11 @@ async def _run(settings: Settings, prepared: Prepared, announce: Announce, with_
     app.state.restart = restart
     server.before_shutdown = before_shutdown
     try:
-        if with_data_server:
-            await child.start()
-            tasks.append(asyncio.create_task(child.watch()))
-        tasks.append(asyncio.create_task(_announced(server, prepared.owner, announce)))
+        if with_data_server:  # beside the master's own start: trainers that have their pictures need not wait for it
+            tasks.append(asyncio.create_task(child.run()))
+        else:
+            child.answers.set()
+        tasks.append(asyncio.create_task(_announced(server, child.answers, prepared.owner, announce)))
         tasks.append(asyncio.create_task(projects.runtime.failure()))
         tasks.append(asyncio.create_task(register_uses(projects, DataServer(settings.data_server, prepared.tickets))))
         await _until_served(asyncio.create_task(server.serve(sockets=[listener])), tasks)
@@ -392,8 +400,8 @@ async def _end(server: uvicorn.Server, tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _announced(server: uvicorn.Server, owner: Owner, announce: Announce) -> None:
-    while not server.started and not server.should_exit:
+async def _announced(server: uvicorn.Server, both: asyncio.Event, owner: Owner, announce: Announce) -> None:
+    while not (server.started and both.is_set()) and not server.should_exit:
         await asyncio.sleep(0.02)
-    if server.started:
+    if server.started and not server.should_exit:
         await announce(owner)

@@ -221,7 +221,7 @@ def play(servers: Servers, pages: list[Page], number: int, chance: random.Random
     time.sleep(chance.uniform(0.0, 4.0))  # the moment is what this is about
     if during == "upload":
         sending.start()
-        time.sleep(chance.uniform(0.0, 0.6))
+        time.sleep(chance.uniform(0.0, 2.5))  # some are acknowledged by then, some are not
     before = servers.status()
     killed_at = time.monotonic()
     servers.kill(victim)
