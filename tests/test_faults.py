@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,10 @@ import numpy as np
 import pytest
 
 from mlitb.core.messages import Answer, Orders, Refused, Result, Watch
-from mlitb.projects import Projects
-from mlitb.runtime import Runtime
 from mlitb.server import create_app
 from mlitb.settings import Settings
 from mlitb.up import prepare, uvicorn_server
-from tests.client import ENGINE, Client, Gone, Kind, Volunteer, volunteering, wait_until
+from tests.client import Client, Gone, Kind, Volunteer, volunteering, wait_until
 from tests.core_world import manifest
 from tests.running import Running, free_port, running
 
@@ -289,10 +288,12 @@ class Inside:
     def __init__(self, folder: Path) -> None:
         self.ahead_s = 0.0
         settings = Settings(folder, port=free_port(), data_port=free_port())
-        engine, storage, owner, tickets = prepare(settings)
-        runtime = Runtime(ENGINE, lambda: time.monotonic() + self.ahead_s)
-        self.projects = Projects(runtime, storage)
-        self.server = uvicorn_server(create_app(settings, self.projects, owner, tickets, engine), settings)
+        prepared = prepare(settings)
+        self.lock, self.projects = prepared.lock, prepared.projects
+        self.projects.runtime.clock = lambda: time.monotonic() + self.ahead_s
+        app = create_app(settings, self.projects, prepared.owner, prepared.tickets, prepared.engine)
+        self.server = uvicorn_server(app, settings)
+        self.server.before_shutdown = partial(self.projects.drain, 1.0)
         self.server.config.port = self.port = settings.port
         self.server.config.ws_ping_interval = 0.2
         self.loop = asyncio.new_event_loop()
@@ -302,6 +303,7 @@ class Inside:
         asyncio.set_event_loop(self.loop)
         self.loop.run_until_complete(self.server.serve())
         self.loop.close()
+        self.lock.release()
 
     def do(self, work: Coroutine[Any, Any, Kind]) -> Kind:
         """Do something in the server's own loop."""
