@@ -68,7 +68,6 @@ def test_a_preset_of_2015_trains_a_step(name: str, dropout: bool) -> None:
         layers = [*layers[:-2], {"type": "dropout", "rate": 0.5}, *layers[-2:]]
     network = engine().network(layers, labels, batch=2)
     assert count in (None, network.parameter_count)
-    network.begin_local()
     network.set_parameters(network.initial(1))
     shape = network.shapes[0]
     pixels = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
