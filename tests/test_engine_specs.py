@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mlitb import resources
 from mlitb.core.network import plan
@@ -243,3 +245,53 @@ def test_a_label_that_is_added_gets_the_values_it_would_have_been_born_with(last
     old, new = block(few, name), block(many, name)
     assert (old == (new[:2] if last[0]["type"] == "fully_connected" else new[..., :2])).all()
     assert (block(few, "conv1.weights") == block(many, "conv1.weights")).all()
+
+
+# ------------------------------------------------------------------------------------------------ a stranger's spec
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+OPTIONS = [
+    "filters",
+    "kernel",
+    "stride",
+    "padding",
+    "size",
+    "units",
+    "groups",
+    "rate",
+    "from",
+    "mean",
+    "std",
+    "name",
+    "l2",
+]
+TYPES = [
+    "conv",
+    "max_pool",
+    "average_pool",
+    "fully_connected",
+    "relu",
+    "maxout",
+    "dropout",
+    "group_norm",
+    "add",
+    "softmax",
+]
+values = st.integers(-1, 5) | st.integers() | anything
+layers = st.fixed_dictionaries({"type": st.sampled_from(TYPES)}, optional=dict.fromkeys(OPTIONS, values))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(layers | anything, max_size=3), st.integers(-1, 4))
+def test_any_spec_is_computed_or_refused_with_a_sentence(body: list[Any], labels: int) -> None:
+    try:
+        network = engine().network([image(5, 3), *body, *HEAD], labels, batch=2)
+    except EngineError as refused:
+        said = str(refused)
+    else:
+        network.set_parameters(network.initial(1))
+        said = str(network.gradient(np.zeros((2, 5, 5, 3), np.uint8), [0, 0]))
+    assert len(said) > 5
