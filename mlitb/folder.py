@@ -9,6 +9,7 @@ Rules of this file:
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mlitb.settings import Settings, SettingsError
+
+log = logging.getLogger("mlitb")
 
 LOCK = "lock"
 OURS = {"master", "data", "ticket-secret", "owner-token", LOCK}
@@ -55,7 +58,11 @@ class FolderLock:
                 "stop it, or choose another folder with --data-dir"
             ) from error
         self.before = read_owner(settings.data_dir)
-        self._say(Owner(os.getpid(), settings.own_url, ended=False))
+        try:
+            self._say(Owner(os.getpid(), settings.own_url, ended=False))
+        except OSError as error:
+            os.close(self._handle)
+            raise SettingsError(f"{self.path} cannot be written ({error.strerror}): make room") from error
 
     def _say(self, owner: Owner) -> None:
         text = json.dumps(asdict(owner)).encode()
@@ -64,7 +71,10 @@ class FolderLock:
 
     def release(self) -> None:
         """Give the folder back after an end in order."""
-        self._say(Owner())
+        try:
+            self._say(Owner())
+        except OSError as error:  # the next start waits for nobody, and says so
+            log.warning("%s could not be written (%s)", self.path, error)
         os.close(self._handle)
 
 

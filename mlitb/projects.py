@@ -34,6 +34,9 @@ log = logging.getLogger("mlitb")
 
 MAX_ID = 40
 DISMISS_S = 2.0
+IDLE_SAVE_S = 10.0
+"""After an iteration it is looked so much later whether training has stopped since, to save what it did."""
+
 HISTORY_KEYS = ("iteration", "error", "loss", "vectors", "power", "trainers", "efficiency", "learning_rate")
 SHOWN = ("dataset", "cut", "vectors", "labels", "mode")
 WORK_KEYS = ("work", "lists")
@@ -52,6 +55,7 @@ class Projects:
         self._pending: dict[str, dict[str, Any]] = {}  # settings that the core applies at the next close
         self._records: dict[str, Project] = {}
         self._figures: dict[str, dict[str, Any]] = {}  # of the last iteration
+        self._unsaved: set[str] = set()  # trained a moment ago: to be looked at again
         runtime.on_record = self._record
         runtime.on_save = self._save
         runtime.on_forget = self._forget
@@ -305,7 +309,17 @@ class Projects:
         now = time.time()
         kept = {key: figures[key] for key in HISTORY_KEYS} | {"time": now}
         self._figures[project] = kept
+        if project not in self._unsaved:
+            self._unsaved.add(project)
+            asyncio.get_running_loop().call_later(IDLE_SAVE_S, self._save_idle, project)
         self.keeping.figures((project, kept, {key: figures[key] for key in WORK_KEYS}))
+
+    def _save_idle(self, project: str) -> None:
+        """Save what was trained before everybody left: the core saves only while it trains."""
+        waited = project in self._unsaved
+        self._unsaved.discard(project)
+        if waited and self.ready and self.runtime.master.project(project)["status"].state in ("idle", "paused"):
+            self._snapshot(project)
 
     def _save(self, project: str) -> None:
         if project in self._records:  # else it is being created, and stored by who creates it
@@ -333,6 +347,7 @@ class Projects:
     def _forget(self, project: str) -> None:
         del self._records[project]
         del self._pending[project]
+        self._unsaved.discard(project)
         self._figures.pop(project, None)
         self.keeping.forget(project)
         self.keeping.keep(f"remove {project}", self.storage.remove_project, project)
