@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 
@@ -40,18 +41,31 @@ def until(condition: Callable[[], Found | None], what: str, timeout_s: float = 3
 class Running:
     """A started system: its addresses, its owner token, and REST calls as the owner."""
 
-    def __init__(self, process: "subprocess.Popen[str]", port: int, data_port: int, link: str) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", port: int, data_port: int, log: IO[str]) -> None:
         self.process = process
         self.port = port
         self.data_port = data_port
-        self.link = link
-        self.errors = ""
-        self.token = link.rpartition("token=")[2]
+        self.link = ""
+        self.token = ""
+        self.errors = ""  # what it logged, once it ended
         self.master = f"http://127.0.0.1:{port}"
         self.data_server = f"http://127.0.0.1:{data_port}"
-        owner = {"authorization": f"Bearer {self.token}"}
-        self.owner = httpx.Client(base_url=self.master, headers=owner, trust_env=False, timeout=30)
+        self.owner = httpx.Client(base_url=self.master, trust_env=False, timeout=30)
         self.visitor = httpx.Client(base_url=self.master, trust_env=False, timeout=30)
+        self._log = log
+
+    def enter(self, line: str) -> None:
+        """Take the owner's link from the line that was printed."""
+        found = re.search(r"http://\S+", line)
+        assert found, f"no link in {line!r}; errors: {self.logged()}"
+        self.link = found.group()
+        self.token = self.link.rpartition("token=")[2]
+        self.owner.headers["authorization"] = f"Bearer {self.token}"
+
+    def logged(self) -> str:
+        """Return what it has logged so far."""
+        self._log.seek(0)
+        return self._log.read()
 
     def project(self, name: str = "digits") -> dict[str, Any]:
         """Return a project's view."""
@@ -98,27 +112,28 @@ def running(
 ) -> Iterator[Running]:
     """Run `mlitb up` with these or with free ports until the block ends; `errors` then has what it logged."""
     port, data_port = ports or (free_port(), free_port())
-    system: Running | None = None
     arguments = ["up", "--port", str(port), "--data-port", str(data_port), "--data-dir", str(data_dir), *options]
-    process = subprocess.Popen(
-        command(*arguments, *(["--demo"] if demo else [])),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    try:
-        line = _first_line(process)
-        found = re.search(r"http://\S+", line)
-        assert found, f"no link in {line!r}; errors: {process.stderr.read() if process.stderr else ''}"
-        system = Running(process, port, data_port, found.group())
-        with system.owner, system.visitor:
-            yield system
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+    arguments += ["--demo"] if demo else []
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would stop a server that says much
+        process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        system = Running(process, port, data_port, log)
         try:
-            _, errors = process.communicate(timeout=20)
-            if system is not None:
-                system.errors = errors
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise
+            system.enter(_first_line(process))
+            with system.owner, system.visitor:
+                yield system
+        finally:
+            _end(process)
+            system.errors = system.logged()
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Press Ctrl-C and wait; kill what does not end, and fail."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
