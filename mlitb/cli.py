@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlitb import __version__, upkeep_cli
+from mlitb.dataset_cli import dataset
 from mlitb.simulate_cli import simulate
 from mlitb.worker import worker
 
@@ -179,4 +180,5 @@ def evaluate(model: Path, archive: Path) -> None:
 
 
 main.add_command(worker)
+main.add_command(dataset)
 main.add_command(simulate)

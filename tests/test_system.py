@@ -248,7 +248,6 @@ def welcomed(system: Running) -> Iterator[ClientConnection]:
         answer = ask(socket, Hello(PROTOCOL, engine_hash(system), device="test"))
         assert isinstance(answer, Welcome)
         assert not answer.owner
-        assert len(answer.resume) >= 32
         yield socket
 
 
@@ -322,6 +321,25 @@ def test_hello_must_come_first(system: Running) -> None:
     assert code == 1008
     assert "Hello" in reason
     assert refused(system) > count
+
+
+def hello(system: Running, resume: str = "") -> Welcome:
+    """Connect, say hello and leave; return the Welcome."""
+    with connect(socket_url(system)) as socket:
+        answer = ask(socket, Hello(PROTOCOL, engine_hash(system), resume))
+        assert isinstance(answer, Welcome)
+        return answer
+
+
+def test_a_resume_token_brings_the_same_browser_back_and_cannot_be_guessed(system: Running) -> None:
+    first, second = hello(system), hello(system)
+    assert first.client != second.client
+    assert hello(system, first.resume).client == first.client
+    number, _, signature = first.resume.rpartition(".")
+    assert len(signature) >= 27, "160 bits"
+    forged = f"{second.resume.rpartition('.')[0]}.{signature}"
+    for guess in (forged, f"{number}.{signature[:-1]}", number, "1", str(first.client)):
+        assert hello(system, guess).client not in (first.client, second.client)
 
 
 def test_a_join_to_an_unknown_project_is_refused(system: Running) -> None:
