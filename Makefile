@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup run test lint format browser screenshots clean
+.PHONY: setup run test soak lint format browser screenshots clean
 
 setup: $(VENV)/.ready
 
@@ -29,6 +29,10 @@ run: $(VENV)/.installed
 
 test: setup browser
 	$(BIN)/python -m pytest
+
+# Kill -9 of the servers, fifty times, with real browsers: a quarter of an hour. It prints the table of docs/reliability.md.
+soak: setup browser
+	$(BIN)/python tests/soak.py --rounds 50
 
 # Chromium and Redis from Debian's packages; who is not root is told what to install.
 browser:
