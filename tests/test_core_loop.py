@@ -474,6 +474,15 @@ def test_trackers_get_the_newest_when_free_and_nothing_twice(world: World) -> No
     assert tracker.parameters["p"].iteration == world.project().iteration
 
 
+def test_a_tracker_beside_a_trainer_is_not_shown_the_same_snapshot_again(world: World) -> None:
+    browser = world.worker()
+    world.say(browser, m.Join("p", 2, "tracker"))
+    assert world.project().open is not None
+    for _ in range(3):
+        effects = world.say(browser, m.Ready(2, 0, ()))
+        assert not [effect for effect in effects if isinstance(effect, Broadcast)]
+
+
 def test_statistics_workers_get_what_was_held_back() -> None:
     world = World()
     world.create()

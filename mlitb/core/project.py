@@ -146,7 +146,7 @@ class Project:
         """Count on what a worker has unpacked; raises Refusal."""
         if self.crew.ready(browser, ready):
             self._try_open(now)
-        else:
+        elif browser.wants_snapshot((self.iteration, self.version)):
             self._show([browser])
 
     def _tell(self) -> None:
