@@ -1,5 +1,6 @@
 // A project's page: what it does, how well it learns, who helps, and the controls of its owner.
 import { Charts } from "./chart.js";
+import { CheckpointsPanel, SavingTrouble } from "./checkpoints.js";
 import { DataPanel } from "./data.js";
 import { useHistory } from "./history.js";
 import { Icon } from "./icons.js";
@@ -62,6 +63,7 @@ export function ProjectPage({ env, id }) {
         </div>
       </div>
       ${trouble.value && html`<${Problem} onDismiss=${() => (trouble.value = "")}>${sentence(trouble.value)}<//>`}
+      ${owner && html`<${SavingTrouble} env=${env} />`}
       <${Strip} status=${shown} />
       <${Body} env=${env} id=${id} name=${name} project=${project} status=${status} load=${load} />
     </div>
@@ -106,6 +108,7 @@ const Folds = ({ env, project, labels, load }) => html`
       <div class="panel-body"><${NetworkTable} layers=${project.layers} labels=${labels} /></div>
     </details>
     ${env.live.owner.value && html`<${SettingsPanel} env=${env} project=${project} onSaved=${load} />`}
+    ${env.live.owner.value && html`<${CheckpointsPanel} env=${env} id=${project.id} name=${project.name} onRestored=${load} />`}
   </div>
 `;
 

@@ -50,6 +50,26 @@ export const text = {
     neverTrained: "not trained yet",
   },
 
+  checkpoints: {
+    title: "Checkpoints",
+    lead: "What the server keeps of this project: the newest, and the one with the smallest loss.",
+    none: "Nothing is kept yet: the first checkpoint comes with the first data.",
+    iteration: "Iteration",
+    saved: "Saved",
+    size: "Size",
+    actions: "Go back",
+    best: "best",
+    restore: "Restore",
+    branch: "Branch",
+    download: "Download",
+    restoreTitle: (/** @type {number} */ n) => `Go back to iteration ${n}?`,
+    restoreText: "Parameters and optimizer become what they were then, and training goes on from there. What the network is now stays a checkpoint for a while; the iteration goes on counting.",
+    restored: (/** @type {number} */ n) => `The network is what it was at iteration ${n}.`,
+    branchTitle: (/** @type {number} */ n) => `A new project from iteration ${n}`,
+    branchName: (/** @type {string} */ name, /** @type {number} */ n) => `${name} from ${n}`,
+    nameLabel: "Name of the new project",
+  },
+
   stat: {
     iteration: "Iteration",
     period: "Period T",

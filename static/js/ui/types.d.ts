@@ -43,6 +43,16 @@ export interface Point {
   trainers: number;
 }
 
+export interface Checkpoint {
+  iteration: number;
+  saved: number;
+  bytes: number;
+  labels: number | null;
+  loss: number | null;
+  error: number | null;
+  best: boolean;
+}
+
 export interface WorkerRow {
   client: number;
   worker: number;
@@ -153,6 +163,11 @@ export interface Api {
   change(id: string, settings: Settings): Promise<unknown>;
   remove(id: string): Promise<unknown>;
   attach(id: string, dataset: string): Promise<unknown>;
+  checkpoints(id: string): Promise<Checkpoint[]>;
+  restore(id: string, iteration: number): Promise<Project>;
+  branch(id: string, iteration: number, name: string): Promise<Project>;
+  checkpointUrl(id: string, iteration: number): string;
+  health(): Promise<{ ok: boolean; trouble: string }>;
   modelUrl(id: string): string;
   thumbnailsUrl(dataset: string, label: number): string;
   datasets(): Promise<Report[]>;
