@@ -165,6 +165,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--power", type=float, default=2000.0, help="vectors a second of every device (default 2000)")
     parser.add_argument("--period", type=float, default=1.0, help="T in seconds (default 1)")
     parser.add_argument("--patience", type=float, default=60.0, help="give up after so many (virtual) seconds")
+    parser.add_argument("--workers", default="", help="numbers of workers, separated by commas (default 1,2,8,64)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="one seed, one rate, 1 and 8 workers")
     return parser.parse_args()
@@ -183,7 +184,8 @@ def main() -> None:
             pictures = [Pictures(path, tuple(LAYERS), seed) for seed in seeds]
     report.notes.append(f"{pictures[0].training} pictures to train on, medians of {len(pictures)} seeds")
     bench = Bench(Engine(resources.engine()), pictures, given.power, given.period, given.patience)
-    report.rows = measure(bench, [1, 8] if given.quick else [1, 2, 8, 64], given.quick)
+    crowds = given.workers or ("1,8" if given.quick else "1,2,8,64")
+    report.rows = measure(bench, [int(number) for number in crowds.split(",")], given.quick)
     report.print(given.json)
 
 

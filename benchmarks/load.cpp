@@ -70,6 +70,7 @@ struct Browser {
   size_t skip = 0;           // bytes of a large frame still to come
   std::string out;           // bytes to send before the vector
   size_t vector_left = 0;    // bytes of the shared vector still to send
+  std::string pongs;         // answers to pings that wait for the end of a frame
   bool writing = false;      // epoll is asked for room to write
 };
 
@@ -150,6 +151,7 @@ class Crowd {
   }
 
   void write(Browser &browser) {
+    if (!browser.vector_left) browser.out += browser.pongs, browser.pongs.clear();  // not into the middle of a frame
     while (!browser.out.empty() || browser.vector_left) {
       const size_t whole = vector_.size() * 4;
       iovec parts[2] = {{browser.out.data(), browser.out.size()},
@@ -217,10 +219,15 @@ class Crowd {
     const std::string payload = in.substr(header, length);
     in.erase(0, header + length);
     if (opcode == 8) fail("closed: " + payload.substr(std::min<size_t>(2, payload.size())));
-    if (opcode == 9) browser.out += std::string("\x8a\x80\0\0\0\0", 6), write(browser);
+    if (opcode == 9) pong(browser, payload);
     if (opcode == 2 && !settings_.messages()) large(browser);
     if (opcode == 2 && settings_.messages()) message(browser, payload.substr(16));
     return true;
+  }
+
+  void pong(Browser &browser, const std::string &payload) {
+    browser.pongs += std::string("\x8a") + char(0x80 | payload.size()) + std::string(4, '\0') + payload;
+    write(browser);
   }
 
   // ------------------------------------------------------------------------------------------------ messages

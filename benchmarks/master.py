@@ -37,6 +37,9 @@ BOUNDS_MS = {1_000_000: 70.0, 125_000: 8.0}
 BOUND_BROWSERS = 64
 ECHO_SHARE = 1.3
 IDLE, IDLE_BOUND_MB = 5000, 250
+GRACE_S = 5.0
+"""Longer than the crowd itself needs to hand its bytes over: it shares the machine with the server."""
+
 UNITS = {125_000: 417, 1_000_000: 3333, 4_000_000: 13333}
 """Hidden units that make 8 × 8 → units → 10 so large: 75 parameters a unit."""
 
@@ -130,7 +133,8 @@ def project(system: Running, size: int, period: float) -> tuple[str, int]:
         {"type": "fully_connected"},
         {"type": "softmax"},
     ]
-    body = {"name": f"load {size}", "layers": layers, "settings": {"period": period}}
+    settings = {"period": period, "grace": GRACE_S}
+    body = {"name": f"load {size}", "layers": layers, "settings": settings}
     name = str(system.owner.post("/api/projects", json=body).raise_for_status().json()["id"])
     (dataset,) = system.project()["datasets"]
     system.owner.post(f"/api/projects/{name}/data", json={"dataset": dataset["dataset"]}).raise_for_status()

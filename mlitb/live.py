@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from mlitb import wire
@@ -96,21 +97,24 @@ class Live:
 
     async def _read(self, socket: WebSocket, client: int) -> None:
         rate = Rate(self.settings.max_messages_per_second, self.runtime.clock())
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
-            if not rate.take(self.runtime.clock()):
-                raise wire.Malformed("more messages a second than this server reads", 1008)
-            data = message.get("bytes")
-            if data is None:
-                raise wire.Malformed("text is not understood here: frames are binary", 1003)
-            head, vector = wire.decode_client(data)
-            finite = vector is None or usable(vector)
-            if isinstance(head, Control):
-                self._control(client, head, socket.client.host if socket.client else "unknown")
-            else:
-                self.runtime.receive(client, head, vector, finite)
+        address = socket.client.host if socket.client else "unknown"
+        while True:  # no name here keeps a message: thousands of idle clients would each keep their last gradient
+            self._take(client, await socket.receive(), rate, address)
+
+    def _take(self, client: int, message: Message, rate: Rate, address: str) -> None:
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
+        if not rate.take(self.runtime.clock()):
+            raise wire.Malformed("more messages a second than this server reads", 1008)
+        data = message.get("bytes")
+        if data is None:
+            raise wire.Malformed("text is not understood here: frames are binary", 1003)
+        head, vector = wire.decode_client(data)
+        finite = vector is None or usable(vector)
+        if isinstance(head, Control):
+            self._control(client, head, address)
+        else:
+            self.runtime.receive(client, head, vector, finite)
 
     def _control(self, client: int, control: Control, address: str) -> None:
         refused = self._refusals()
