@@ -17,7 +17,6 @@ typedef float v4 __attribute__((vector_size(16)));
 typedef float v4_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
 typedef long i4 __attribute__((vector_size(16))); // long is 32 bits here, and what comparing two v4 gives
 typedef u8 b16 __attribute__((vector_size(16)));
-typedef long i4_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
 
 constexpr i32 LANES = 4;  // floats in a vector
 constexpr i32 SLACK = 32; // floats that a kernel may read (never write) beyond the end of a grid
@@ -28,8 +27,6 @@ constexpr i32 SLACK = 32; // floats that a kernel may read (never write) beyond 
 INLINE v4 load(const float *p) { return (v4) * (const v4_anywhere *)p; }
 typedef float v4_element __attribute__((may_alias));
 INLINE void store(float *p, v4 v) { *(v4_anywhere *)p = (v4_anywhere)v; }
-INLINE i4 load(const i32 *p) { return (i4) * (const i4_anywhere *)p; }
-INLINE void store(i32 *p, i4 v) { *(i4_anywhere *)p = (i4_anywhere)v; }
 // The last vector of a row may be ragged: only its first `lanes` belong to it
 INLINE void store_lanes(float *to, v4 v, i32 lanes) {
   if (lanes >= LANES) return store(to, v);

@@ -52,7 +52,7 @@ bool Network::read_layer(const Json &spec) {
   if (!options.text("name", name) || !options.truth("frozen", layer.frozen)) return false;
   if (!options.real("learning_rate", layer.learning_rate_multiplier, 0, 1000)) return false;
   if (!options.real("l2", layer.l2_multiplier, 0, 1000)) return false;
-  if (!connect(spec, layer) || !layer.configure(options, labels_count_) || !options.no_more()) return false;
+  if (!connect(layer) || !layer.configure(options, labels_count_) || !options.no_more()) return false;
   const Shape s = layer.out->shape;
   const u64 pixels = (u64)s.width * (u64)s.height;
   if (pixels > Block::MOST || pixels * (u64)s.channels > Block::MOST) {
@@ -76,7 +76,7 @@ void Network::name_layer(const Json &spec, Layer &layer) {
 }
 
 // The first layer is the input and the last one the loss; names are used once
-bool Network::connect(const Json &, Layer &layer) {
+bool Network::connect(Layer &layer) {
   const bool input = layer.type == span("input");
   if (input != (count_ == 0)) return text << layer.name << ": the first layer, and no other, is an input", false;
   if (count_ && layers_[count_ - 1]->is_loss())

@@ -37,7 +37,7 @@ private:
 
   bool read_layers(const Json &);
   bool read_layer(const Json &);
-  bool connect(const Json &, Layer &);
+  bool connect(Layer &);
   bool check_labels();
   bool check_input(const Pass &, i32 count);
   bool check_finite(const float *, i32 size, const char *what);
