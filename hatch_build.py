@@ -28,8 +28,8 @@ ENGINE_CPU = "mvp+simd128+bulk_memory+nontrapping_fptoint+sign_ext+mutable_globa
 
 ENGINE_FLAGS = [
     "-target", "wasm32-freestanding", f"-mcpu={ENGINE_CPU}", "-std=c++20", "-nostdlib", "-ffp-contract=off",
-    "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-lax-vector-conversions", "-fvisibility=hidden",
-    "-Wall", "-Wextra", "-Werror",
+    "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-lax-vector-conversions", "-fno-strict-aliasing",
+    "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror",
 ]  # fmt: skip
 ENGINE_LINK_FLAGS = ["-Wl,--no-entry", "-Wl,--strip-all", "-Wl,--export-dynamic"]
 ENGINE_FAST, ENGINE_SMALL = "-O3", "-Oz"

@@ -25,7 +25,6 @@ constexpr i32 SLACK = 32; // floats that a kernel may read (never write) beyond 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 INLINE v4 load(const float *p) { return (v4) * (const v4_anywhere *)p; }
-typedef float v4_element __attribute__((may_alias));
 INLINE void store(float *p, v4 v) { *(v4_anywhere *)p = (v4_anywhere)v; }
 // The last vector of a row may be ragged: only its first `lanes` belong to it
 INLINE void store_lanes(float *to, v4 v, i32 lanes) {
@@ -34,7 +33,7 @@ INLINE void store_lanes(float *to, v4 v, i32 lanes) {
   if (lanes > 1) to[1] = v[1];
   if (lanes > 2) to[2] = v[2];
 }
-INLINE void store_lanes(i32 *to, i4 v, i32 lanes) { store_lanes((v4_element *)to, (v4)v, lanes); }
+INLINE void store_lanes(i32 *to, i4 v, i32 lanes) { store_lanes((float *)to, (v4)v, lanes); }
 INLINE v4 splat(float x) { return v4{x, x, x, x}; }
 INLINE i4 splat(i32 x) { return i4{x, x, x, x}; }
 INLINE v4 select(i4 mask, v4 yes, v4 no) { return (v4)((mask & (i4)yes) | (~mask & (i4)no)); }
