@@ -77,6 +77,26 @@ function storage() {
   };
 }
 
+/** What this tab alone knows after it is loaded again. */
+function luggage() {
+  return {
+    carried: (/** @type {string} */ key) => {
+      try {
+        return sessionStorage.getItem(`mlitb-${key}`) ?? "";
+      } catch {
+        return ""; // storage is refused: the tab starts as a new one
+      }
+    },
+    carry: (/** @type {string} */ key, /** @type {string} */ value) => {
+      try {
+        sessionStorage.setItem(`mlitb-${key}`, value);
+      } catch {
+        console.info("This browser keeps nothing for a tab, so it forgets its workers when it is loaded again.");
+      }
+    },
+  };
+}
+
 /** @param {string} name @param {Blob} blob */
 function save(name, blob) {
   const link = document.createElement("a");
@@ -131,6 +151,8 @@ function start(boss) {
     copy,
     save,
     ...storage(),
+    ...luggage(),
+    busy: () => document.querySelector("dialog[open], progress, form :focus, details[open] form") !== null,
     cores: navigator.hardwareConcurrency || 1,
     phone: matchMedia("(pointer: coarse) and (max-width: 820px)").matches,
     origin: location.origin,

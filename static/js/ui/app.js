@@ -6,12 +6,14 @@ import { JoinPage } from "./join.js";
 import { ProjectPage } from "./project.js";
 import { ProjectsPage } from "./projects.js";
 import { sentence, text } from "./text.js";
+import { useUpgrade } from "./upgrade.js";
 
 /** @typedef {import("./types").Env} Env */
 
 /** @param {{env: Env}} props */
 export function App({ env }) {
   const { page, id } = env.route.value;
+  useUpgrade(env);
   return html`
     <a class="skip" href="#main">${text.skip}</a>
     <${Header} env=${env} />

@@ -25,7 +25,7 @@ export const text = {
     open: "Connected",
     lost: (/** @type {number} */ s) => (s > 0 ? `Connection lost, retrying in ${seconds(s)}` : "Connection lost, retrying now"),
     lostWhy: "Your workers keep what they hold and go on as soon as the server answers.",
-    reload: "The server runs a newer version. Load the page again to go on.",
+    reload: "The server runs a newer version. This page loads itself again as soon as you are not in the middle of something.",
     reloadNow: "Load again",
     closed: "Disconnected",
     closedWhy: (/** @type {string} */ reason) => `${sentence(reason || "The server closed the connection")} Load the page again to come back.`,

@@ -196,6 +196,11 @@ export interface Env {
   save(name: string, blob: Blob): void;
   recall(key: string): string;
   keep(key: string, value: string): void;
+  /** Like recall and keep, for this tab alone. */
+  carried(key: string): string;
+  carry(key: string, value: string): void;
+  /** Whether the user is in the middle of something that loading the page again would spoil. */
+  busy(): boolean;
   cores: number;
   phone: boolean;
   origin: string;
