@@ -1,6 +1,7 @@
 """A real MLitB for tests: `mlitb up` as a child process on free ports, and how to wait for what it does."""
 
 import os
+import random
 import re
 import select
 import signal
@@ -17,14 +18,20 @@ from typing import IO, Any, TypeVar
 import httpx
 
 START_S = 60.0
+PORTS = range(20_000, 32_000)
 Found = TypeVar("Found")
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that was free a moment ago, below those that the system gives to outgoing connections."""
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no port is free in {PORTS}")
 
 
 def until(condition: Callable[[], Found | None], what: str, timeout_s: float = 30.0) -> Found:

@@ -2,8 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, BrowserType, Page, expect
@@ -23,15 +21,6 @@ def training(browser: BrowserContext, system: Running) -> Page:
     expect(page.get_by_test_id("worker-row")).to_have_count(1)
     until(lambda: system.project()["status"]["vectors"] > 0, "the first iteration with vectors")
     return page
-
-
-@contextmanager
-def running_at(port: int, data_port: int, data_dir: Path) -> Iterator[Running]:
-    """Run the system on these ports, so that it can come back where it was."""
-    with running(data_dir, "--port", str(port), "--data-port", str(data_port)) as started:
-        here = Running(started.process, port, data_port, started.link)
-        with here.owner, here.visitor:
-            yield here
 
 
 def test_a_frozen_tab_trains_again_soon_after_it_wakes(tmp_path: Path, chromium: BrowserType) -> None:
@@ -54,10 +43,10 @@ def test_a_frozen_tab_trains_again_soon_after_it_wakes(tmp_path: Path, chromium:
 def test_tabs_come_back_by_themselves_when_the_server_does(tmp_path: Path, chromium: BrowserType) -> None:
     ports = free_port(), free_port()
     with launch(chromium) as browser:
-        with running_at(*ports, tmp_path / "data") as system:
+        with running(tmp_path / "data", ports=ports) as system:
             page = training(browser, system)
             system.stop()
-        with running_at(*ports, tmp_path / "data") as system:
+        with running(tmp_path / "data", ports=ports) as system:
             at = system.iteration()
             until(lambda: system.iteration() >= at + 3, "it trains again, and nobody clicked", 30)
             expect(page.get_by_test_id("worker-row")).to_have_count(1)
