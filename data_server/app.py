@@ -78,9 +78,6 @@ def _add_refusals(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, answer(attribute, str))
     app.add_exception_handler(OSError, _disk_answer)
     app.add_exception_handler(RedisError, answer(lambda _: 503, lambda _: "the data server's Redis does not answer"))
-    app.add_exception_handler(
-        Exception, answer(lambda _: 500, lambda _: "a fault of the data server: its log says more")
-    )
     app.add_exception_handler(Stale, answer(lambda _: 409, str))
     app.add_exception_handler(Unknown, answer(lambda _: 404, lambda error: str(error.args[0])))
     app.add_exception_handler(RequestValidationError, answer(lambda _: 422, _validation_sentence))

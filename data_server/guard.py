@@ -6,6 +6,7 @@ Rules of this file:
 """
 
 import asyncio
+import logging
 from collections import Counter
 from functools import lru_cache
 
@@ -15,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data_server.hosts import host_allowed, origin_allowed
 from data_server.settings import Settings
+
+log = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 TUS_REQUEST = ("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Defer-Length")
@@ -73,6 +76,13 @@ class Guard:
             # Only uvicorn cancels a request: when it is told to stop and this one takes longer than the grace.
             if not begun:
                 await JSONResponse({"detail": "the data server was stopped: try again"}, 503)(scope, receive, counted)
+        except Exception:
+            # Answered here and not further out, where uvicorn would break the connection off as well.
+            if begun:
+                raise
+            log.exception("a fault of the data server, at %s %s", scope["method"], scope["path"])
+            sentence = "a fault of the data server: its log says more"
+            await JSONResponse({"detail": sentence}, 500)(scope, receive, counted)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = {name: value for name, value in scope["headers"] if name in CHECKED}

@@ -11,7 +11,8 @@ from .chromium import EXECUTABLE, FLAGS
 from .site import serving
 
 
-@pytest.fixture(scope="session")
+# By module, not by session: while Playwright runs, the thread has an event loop, and no test could use asyncio.run.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[BrowserType]:
     """Give what starts Chromium; say how to install it where it is missing."""
     if not Path(EXECUTABLE).exists():
@@ -20,9 +21,9 @@ def chromium() -> Iterator[BrowserType]:
         yield playwright.chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: BrowserType) -> Iterator[Browser]:
-    """Start Chromium once for all tests that share it."""
+    """Start Chromium once for the tests of a module that share it."""
     started = chromium.launch(executable_path=EXECUTABLE, args=FLAGS)
     yield started
     started.close()
