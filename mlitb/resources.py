@@ -40,7 +40,7 @@ def engine() -> bytes:
 def check() -> None:
     """Raise ResourceMissing when anything that the build makes is not there."""
     engine()
-    for name in ("preact.js", "uplot.js", "uplot.css", "unpack.js", "hash.js", "qr.js"):
+    for name in ("preact.js", "uplot.js", "uplot.css", "unpack.js", "hash.js", "qr.js", "tus.js"):
         path = static() / "vendor" / name
         if not path.is_file():
             raise ResourceMissing(

@@ -1,8 +1,9 @@
-// The page's entry: it alone touches the browser (document, Worker, XMLHttpRequest, storage) and hands what the pages need to ui/.
+// The page's entry: it alone touches the browser (document, Worker, fetch, storage) and hands what the pages need to ui/.
 // One page stays loaded while people move between projects, so that the boss and its workers live on.
 import { App } from "../ui/app.js";
 import { makeApi } from "../ui/api.js";
 import { connect } from "../ui/live.js";
+import { chosenQuota } from "../ui/mine.js";
 import { html, render, signal } from "../ui/preact.js";
 import { readRoute } from "../ui/route.js";
 import { text } from "../ui/text.js";
@@ -29,20 +30,13 @@ function startBoss() {
   return null;
 }
 
-/** XMLHttpRequest and not fetch: only it tells how much of an upload has left. @type {import("../ui/api.js").Request} */
-function request(method, url, { json, file, ticket, progress } = {}) {
-  return new Promise((resolve, reject) => {
-    const call = new XMLHttpRequest();
-    call.open(method, url);
-    call.setRequestHeader("Accept", "application/json");
-    if (ticket) call.setRequestHeader("Authorization", `Bearer ${ticket}`);
-    if (json !== undefined) call.setRequestHeader("Content-Type", "application/json");
-    if (file) call.setRequestHeader("Content-Type", "application/zip");
-    if (progress) call.upload.onprogress = (event) => progress(event.total ? event.loaded / event.total : 0);
-    call.onload = () => resolve({ status: call.status, body: parse(call.responseText) });
-    call.onerror = () => reject(new Error(`${method} ${url} got no answer`));
-    call.send(file ?? (json === undefined ? null : JSON.stringify(json)));
-  });
+/** @type {import("../ui/api.js").Request} */
+async function request(method, url, { json, ticket } = {}) {
+  const headers = new Headers({ Accept: "application/json" });
+  if (ticket) headers.set("Authorization", `Bearer ${ticket}`);
+  if (json !== undefined) headers.set("Content-Type", "application/json");
+  const answer = await fetch(url, { method, headers, body: json === undefined ? null : JSON.stringify(json) });
+  return { status: answer.status, body: parse(await answer.text()) };
 }
 
 /** @param {string} answer */
@@ -142,7 +136,7 @@ function start(boss) {
   const env = {
     config,
     named: meta("mlitb-project"),
-    api: makeApi(request, config.data_url, text),
+    api: makeApi(request, () => import("../ui/tus.js"), config.data_url, text),
     live: connect(boss, config.owner, () => performance.now()),
     route,
     title: (words) => (document.title = words ? `${words} · ${text.product}` : text.product),
@@ -160,6 +154,7 @@ function start(boss) {
     visible: () => document.visibilityState === "visible",
     said: signal(""),
   };
+  env.live.keep(chosenQuota(env).bytes);
   const root = /** @type {HTMLElement} */ (document.getElementById("app"));
   root.replaceChildren();
   render(html`<${App} env=${env} />`, root);

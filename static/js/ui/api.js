@@ -4,7 +4,7 @@ import { sentence } from "./text.js";
 /** @typedef {{status: number, body: any}} Reply */
 /**
  * How requests leave the page; entry/page.js gives it.
- * @typedef {(method: string, url: string, options?: {json?: unknown, file?: Blob, ticket?: string, progress?: (share: number) => void}) => Promise<Reply>} Request
+ * @typedef {(method: string, url: string, options?: {json?: unknown, ticket?: string}) => Promise<Reply>} Request
  */
 
 export class Problem extends Error {
@@ -28,7 +28,7 @@ function fieldOf(said) {
 }
 
 /** @param {Reply} reply @param {string} silence the sentence when the answer holds none */
-function problem(reply, silence) {
+export function problem(reply, silence) {
   const detail = reply.body?.detail;
   if (Array.isArray(detail) && detail.length) {
     const { loc = [], msg = silence } = detail[0];
@@ -41,11 +41,12 @@ function problem(reply, silence) {
 
 /**
  * @param {Request} request
+ * @param {() => Promise<typeof import("./tus.js")>} tus fetches the client of the tus protocol
  * @param {string} dataUrl
- * @param {{unreachable: string, dataUnreachable: string, answered: (status: number) => string}} words
+ * @param {{unreachable: string, dataUnreachable: string, resumable: string, answered: (status: number) => string}} words
  * @returns {import("./types").Api}
  */
-export function makeApi(request, dataUrl, words) {
+export function makeApi(request, tus, dataUrl, words) {
   /** @param {string} silence @param {Parameters<Request>} call */
   const ask = async (silence, ...call) => {
     const reply = await request(...call).catch(() => {
@@ -80,17 +81,30 @@ export function makeApi(request, dataUrl, words) {
     datasets: () => store("GET", `${dataUrl}/datasets`),
     dataset: (id) => store("GET", `${dataUrl}/datasets/${encodeURIComponent(id)}`),
     cut: async (id, size) => store("POST", `${dataUrl}/datasets/${encodeURIComponent(id)}/cuts?${query({ ...size, mode: "crop" })}`, { ticket: await ticket() }),
-    upload: async (file, size, options, progress) =>
-      store("POST", `${dataUrl}/datasets?${query({ name: file.name, ...size, ...options })}`, {
-        file,
-        progress,
-        ticket: await ticket(),
-      }),
+    upload(file, size, options, hear) {
+      const begun = Promise.all([tus(), import("./sending.js")]).then(
+        ([{ Upload }, { Sending }]) => {
+          const metadata = known({ name: file.name, ...size, ...options });
+          const look = async (/** @type {string} */ method, /** @type {string} */ url) => store(method, url, { ticket: await ticket() });
+          return new Sending(file, { Upload, endpoint: `${dataUrl}/uploads`, metadata, ticket, ask: look, words, hear });
+        },
+        () => {
+          throw new Problem(words.unreachable, 0);
+        },
+      );
+      return {
+        report: begun.then((sending) => sending.report()),
+        cancel: () => void begun.then((sending) => sending.cancel(), () => null), // what never began: report tells
+      };
+    },
   };
 }
 
-/** @param {Record<string, string | number>} values */
-function query(values) {
-  const known = Object.entries(values).filter(([, value]) => value !== "");
-  return new URLSearchParams(known.map(([name, value]) => [name, String(value)])).toString();
+/** What is given, in words. @param {Record<string, string | number>} values @returns {Record<string, string>} */
+function known(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== "");
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
 }
+
+/** @param {Record<string, string | number>} values */
+const query = (values) => new URLSearchParams(known(values)).toString();

@@ -26,7 +26,7 @@ export function connect(boss, owner, now) {
   return { ...live, ...wishes(boss, live) };
 }
 
-/** @param {Omit<Live, "watch" | "add" | "tune" | "remove">} live @param {any} said @param {() => number} now */
+/** @param {Omit<Live, "watch" | "add" | "tune" | "remove" | "keep">} live @param {any} said @param {() => number} now */
 function hear(live, said, now) {
   switch (said.type) {
     case "connection":
@@ -56,7 +56,7 @@ function hear(live, said, now) {
   }
 }
 
-/** @param {{postMessage(message: object): void}} boss @param {Omit<Live, "watch" | "add" | "tune" | "remove">} live */
+/** @param {{postMessage(message: object): void}} boss @param {Omit<Live, "watch" | "add" | "tune" | "remove" | "keep">} live */
 function wishes(boss, live) {
   /** What each worker was given, so that one change leaves the rest as it was. @type {Map<number, import("./types").Gift>} */
   const gifts = new Map();
@@ -90,5 +90,7 @@ function wishes(boss, live) {
       gifts.delete(worker);
       boss.postMessage({ type: "remove", worker });
     },
+    /** @param {number} bytes */
+    keep: (bytes) => boss.postMessage({ type: "keep", bytes }),
   };
 }

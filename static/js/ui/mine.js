@@ -18,6 +18,12 @@ export const INTENSITIES = [
   { id: "full", share: 1, label: words.full, hint: words.fullHint },
 ];
 
+/** How much this browser may keep of pictures; the middle one unless told. */
+export const QUOTAS = [100_000_000, 500_000_000, 2_000_000_000].map((size) => ({ id: String(size), bytes: size }));
+
+/** What was last chosen in this browser. @param {Env} env */
+export const chosenQuota = (env) => QUOTAS.find(({ id }) => id === env.recall("quota")) ?? QUOTAS[1];
+
 /** The intensity last chosen on this device; phones begin gently. @param {Env} env */
 export const chosenIntensity = (env) => INTENSITIES.find(({ id }) => id === env.recall("intensity")) ?? INTENSITIES[env.phone ? 0 : 2];
 
@@ -59,6 +65,7 @@ export function MyWorkers({ env, project }) {
         ${mine.map((worker, index) => html`<${MyRow} key=${worker.worker} env=${env} worker=${worker} n=${index + 1} />`)}
         ${pending.waiting && html`<li class="worker-row starting"><span class="dot" aria-hidden="true"></span>${words.adding}</li>`}
       </ul>
+      <${Quota} env=${env} />
     </section>
   `;
 }
@@ -116,6 +123,28 @@ export function Intensity({ env, mine }) {
         </label>`,
       )}
       <p id="intensity-hint" class="segments-hint">${hint}</p>
+    </fieldset>
+  `;
+}
+
+/** How much this browser keeps for the next visit. @param {{env: Env}} props */
+function Quota({ env }) {
+  const chosen = useSignal(chosenQuota(env).id);
+  const choose = (/** @type {typeof QUOTAS[number]} */ quota) => {
+    chosen.value = quota.id;
+    env.keep("quota", quota.id);
+    env.live.keep(quota.bytes);
+  };
+  return html`
+    <fieldset class="segments" aria-describedby="quota-hint">
+      <legend>${words.quota}</legend>
+      ${QUOTAS.map(
+        (quota) => html`<label>
+          <input type="radio" name="quota" value=${quota.id} data-testid=${`quota-${quota.id}`} checked=${chosen.value === quota.id} onChange=${() => choose(quota)} />
+          <span>${bytes(quota.bytes)}</span>
+        </label>`,
+      )}
+      <p id="quota-hint" class="segments-hint">${words.quotaHint}</p>
     </fieldset>
   `;
 }

@@ -19,6 +19,7 @@ export const text = {
   answered: (/** @type {number} */ status) => `The server answered with status ${status} and gave no reason. Look at its log, then try again.`,
   unreachable: "The server did not answer. Check that it is running and that this device is still on its network, then try again.",
   dataUnreachable: "The data server did not answer. Check that it is running and that this device can reach its port, then try again.",
+  resumable: "Choose the same file again to go on where it stopped.",
 
   connection: {
     connecting: "Connecting …",
@@ -145,6 +146,8 @@ export const text = {
     pill: (/** @type {number} */ n) => plural(n, "worker", "workers"),
     pillLabel: (/** @type {number} */ n, /** @type {string} */ total) => `${plural(n, "worker", "workers")} of yours, ${total} vectors contributed`,
     leave: "Your workers stop when you leave.",
+    quota: "Space for pictures",
+    quotaHint: "This browser keeps pictures, so that the next visit downloads less. What was unused longest goes first.",
   },
 
   worker: /** @type {Record<string, string>} */ ({
@@ -238,7 +241,12 @@ export const text = {
     existing: "Or use a data set that is already here",
     use: "Use it",
     uploading: (/** @type {string} */ name, /** @type {number} */ share) => `Uploading ${name}: ${Math.round(share * 100)} %`,
-    reading: (/** @type {string} */ name) => `Reading ${name}: every picture is checked and scaled …`,
+    waiting: (/** @type {string} */ name) => `The connection broke. Trying to go on with ${name} where it stopped …`,
+    reading: (/** @type {string} */ name, /** @type {number} */ share) =>
+      `Reading ${name}: every picture is checked and scaled${share ? `, ${Math.round(share * 100)} %` : " …"}`,
+    cancelling: "Cancelling …",
+    cancel: "Cancel",
+    cancelled: (/** @type {string} */ name) => `The upload of ${name} was cancelled; nothing of it was kept.`,
     attaching: "Handing it to the project …",
     done: (/** @type {string} */ name, /** @type {number} */ images, /** @type {number} */ labels) =>
       `${name} is ready: ${plural(images, "picture", "pictures")} in ${plural(labels, "label", "labels")}.`,

@@ -152,6 +152,8 @@ export interface Live {
   add(project: string, gift: Gift): void;
   tune(worker: number, change: Partial<Gift> & { paused?: boolean }): void;
   remove(worker: number): void;
+  /** How many bytes of pictures this browser may keep. */
+  keep(bytes: number): void;
 }
 
 export interface Api {
@@ -173,10 +175,14 @@ export interface Api {
   datasets(): Promise<Report[]>;
   dataset(id: string): Promise<Report>;
   cut(dataset: string, size: Size): Promise<Report>;
-  upload(file: File, size: Size, options: UploadOptions, progress: (share: number) => void): Promise<Report>;
+  /** The report is null where the upload was cancelled. */
+  upload(file: File, size: Size, options: UploadOptions, hear: (told: Told) => void): { report: Promise<Report | null>; cancel(): void };
 }
 
 export type Size = { width: number; height: number; channels: number };
+
+/** How far an upload is; `waiting`: the connection broke, it is tried again. */
+export type Told = { stage: "sending" | "waiting" | "reading" | "cancelling"; share?: number };
 
 export type UploadOptions = { mode: string; validation: string };
 

@@ -1,12 +1,12 @@
-// From a zip on this device to a project's data: upload with real progress, the server's check, the report.
+// From a zip on this device to a project's data: sent with real progress (sending.js), the server's check, the report.
 import { Icon } from "./icons.js";
 import { Problem } from "./parts.js";
-import { html, useId, useSignal } from "./preact.js";
+import { html, useId, useRef, useSignal } from "./preact.js";
 import { inputSize } from "./shapes.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./types").Env} Env @typedef {import("./types").Project} Project @typedef {import("./types").Report} Report */
-/** @typedef {{stage: "idle" | "sending" | "reading" | "attaching", name: string, share: number, problem: string, report: Report | null}} State */
+/** @typedef {{stage: "idle" | "attaching" | import("./types").Told["stage"], name: string, share: number, problem: string, report: Report | null}} State */
 
 const words = text.data;
 /** @type {State} */
@@ -19,12 +19,16 @@ export function useUpload(env, project, onAttached) {
   const mode = useSignal("crop");
   const set = (/** @type {Partial<State>} */ change) => (state.value = { ...state.value, ...change });
   const size = () => inputSize(project?.layers ?? []);
+  const cancel = useRef(() => {});
   /** @param {File} file */
   const send = async (file) => {
-    const progress = (/** @type {number} */ share) => set(share < 1 ? { share } : { share, stage: "reading" });
     set({ ...IDLE, stage: "sending", name: file.name });
-    const report = await env.api.upload(file, size(), { mode: mode.value, validation: "" }, progress);
-    await attach(report);
+    const sending = env.api.upload(file, size(), { mode: mode.value, validation: "" }, set);
+    cancel.current = sending.cancel;
+    const report = await sending.report;
+    if (report) return attach(report);
+    set(IDLE);
+    env.said.value = words.cancelled(file.name);
   };
   /** @param {Report} report */
   const attach = async (report) => {
@@ -38,6 +42,7 @@ export function useUpload(env, project, onAttached) {
   return {
     state: state.value,
     mode,
+    cancel: () => cancel.current(),
     /** @param {FileList | null | undefined} files */
     take(files) {
       if (!files?.length || state.value.stage !== "idle") return;
@@ -86,7 +91,7 @@ export function DropZone({ project, upload, large }) {
               <input id=${id} class="sr-only" type="file" accept=".zip,application/zip" data-testid="upload-file" aria-label=${words.choose} onChange=${choose} />
               <${Mode} mode=${upload.mode} />
             </div>`
-        : html`<${Progress} state=${upload.state} />`}
+        : html`<${Progress} state=${upload.state} cancel=${upload.cancel} />`}
     </div>
   `;
 }
@@ -103,13 +108,24 @@ const Mode = ({ mode }) => html`
   </select>
 `;
 
-/** @param {{state: State}} props */
-function Progress({ state }) {
-  const line = { idle: "", sending: words.uploading(state.name, state.share), reading: words.reading(state.name), attaching: words.attaching }[state.stage];
-  const value = Math.round(state.share * 100);
+/** @param {State} state */
+function progressLine({ stage, name, share }) {
+  if (stage === "sending") return words.uploading(name, share);
+  if (stage === "waiting") return words.waiting(name);
+  if (stage === "reading") return words.reading(name, share);
+  return stage === "cancelling" ? words.cancelling : words.attaching;
+}
+
+/** @param {{state: State, cancel: () => void}} props */
+function Progress({ state, cancel }) {
+  const { stage, share } = state;
+  const line = progressLine(state);
+  const known = stage === "sending" || stage === "waiting" || (stage === "reading" && share > 0);
+  const stoppable = known || stage === "reading";
   return html`
     <p class="drop-title" role="status">${line}</p>
-    <progress data-testid="upload-progress" aria-label=${line} max="100" value=${state.stage === "sending" ? value : undefined}></progress>
+    <progress data-testid="upload-progress" data-stage=${stage} aria-label=${line} max="100" value=${known ? Math.round(share * 100) : undefined}></progress>
+    ${stoppable && html`<div class="drop-actions"><button type="button" data-testid="upload-cancel" onClick=${cancel}>${words.cancel}</button></div>`}
   `;
 }
 
