@@ -195,6 +195,25 @@ def test_cancel_leaves_nothing(owner: Page, system: Running, home: Path, archive
     assert patches == [0], "it begins anew"
 
 
+def test_reading_can_be_cancelled(owner: Page, system: Running, home: Path, archive: Path) -> None:
+    new_project(system, owner, "unread")
+    looks: list[Route] = []
+    owner.route(
+        f"{system.data_server}/uploads/*",
+        lambda route: looks.append(route) if route.request.method == "GET" else route.continue_(),
+    )
+    owner.get_by_test_id("upload-file").set_input_files(archive)
+    until(lambda: wait(owner) and looks, "it is sent, and the page asks how far the reading is")
+    owner.get_by_test_id("upload-cancel").click()
+    expect(owner.get_by_test_id("upload-file")).to_be_attached()
+    for look in looks:
+        look.continue_()
+    expect(owner.get_by_role("alert")).to_have_count(0)
+    expect(owner.get_by_test_id("upload-report")).to_have_count(0)
+    assert list(home.rglob("uploads/*")) == []
+    assert system.project("unread")["datasets"] == []
+
+
 def test_what_may_be_kept_reaches_the_boss_and_stays(owner: Page, system: Running) -> None:
     owner.add_init_script(
         """window.kept = []; const post = Worker.prototype.postMessage;
