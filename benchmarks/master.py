@@ -198,7 +198,7 @@ def idle(system: Running, load: Load, browsers: int) -> dict[str, Any]:
 
 def measure(report: Report, quick: bool) -> None:
     """Fill the report."""
-    sizes = [125_000, 1_000_000]
+    sizes = [125_000] if quick else [125_000, 1_000_000]
     crowds = [BOUND_BROWSERS] if quick else [BOUND_BROWSERS, 256]
     period, rounds = (1.0, 3) if quick else (4.0, 5)
     with tempfile.TemporaryDirectory() as temporary, running(Path(temporary) / "data") as system:
@@ -224,6 +224,8 @@ def check(report: Report, idle_row: dict[str, Any]) -> None:
     """Hold the figures against DESIGN's bounds."""
     cpu = {(row["server"], row["browsers"], 1000 * row["KB"]): row["CPU, ms"] for row in report.rows}
     for size, bound in BOUNDS_MS.items():
+        if ("master", BOUND_BROWSERS, size) not in cpu:
+            continue
         own, echoed = cpu["master", BOUND_BROWSERS, size], cpu["echo and add", BOUND_BROWSERS, size]
         report.at_most(f"CPU of {BOUND_BROWSERS} × {size // 1000} KB, ms", own, bound)
         report.at_most(f"the same against echo and add, {size // 1000} KB", own / echoed, ECHO_SHARE)
@@ -234,7 +236,7 @@ def check(report: Report, idle_row: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="T = 1 s, 64 browsers, 500 idle ones")
+    parser.add_argument("--quick", action="store_true", help="T = 1 s, 64 browsers, 125 KB, 500 idle ones")
     given = parser.parse_args()
     report = Report("The master, all gradients in the last millisecond; medians of iterations")
     measure(report, given.quick)
