@@ -63,6 +63,11 @@ def manifest(cut: str, labels: list[str], counts: list[int], held_back: int = 0)
     }  # fmt: skip
 
 
+def names(effects: list[Effect]) -> list[str]:
+    """Name effects, and messages for those that are sent."""
+    return [type(effect.message if isinstance(effect, Send) else effect).__name__ for effect in effects]
+
+
 @dataclass
 class Browser:
     """What one connection was told."""
@@ -192,6 +197,24 @@ class World:
         browser = self.connect()
         self.join(browser, name=name, **limits)
         return browser
+
+    def crowd(self, count: int) -> list[Browser]:
+        """Let some browsers train, all of them ordered in the open iteration."""
+        browsers = [self.worker() for _ in range(count)]
+        for _ in range(2):  # the pie is cut again at the first close
+            for browser in browsers:
+                self.unpack(browser)
+            for browser in browsers:
+                if "p" in browser.orders:
+                    self.answer(browser)
+            self.close()
+        return browsers
+
+    def opened(self) -> float:
+        """Tell when the open iteration began."""
+        iteration = self.project().open
+        assert iteration is not None
+        return iteration.opened_at
 
     def answer(
         self, browser: Browser, name: str = "p", counts: int | None = None, ms: float | None = None

@@ -7,15 +7,6 @@ from mlitb.core.refusal import Refusal
 from tests.core_world import World
 
 
-@pytest.fixture
-def world() -> World:
-    """Give a running project with data: T = 1 s, grace 0.1 s."""
-    world = World()
-    world.create(period=1.0)
-    world.attach()
-    return world
-
-
 def test_draining_ends_what_is_open_and_opens_nothing(world: World) -> None:
     browser = world.worker()
     world.close()
