@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from mlitb.access import Owner, Tickets
+from mlitb.access import Owner, Tickets, data_url
 from mlitb.core.messages import Action
 from mlitb.data_client import DataServer, fitting_cut
 from mlitb.live import Live
@@ -38,6 +38,11 @@ class Shell:
     data_server: DataServer
     live: Live
     refused: Counter[str] = field(default_factory=Counter)
+
+    def data_url(self, request: Request) -> str:
+        """Return the data server's address for who sent this request."""
+        host = request.headers.get("host", "")
+        return data_url(request.url.scheme, host, self.settings.data_url, self.settings.data_port)
 
     def known(self, project: str) -> dict[str, Any]:
         """Return a project's view; 404 with a sentence when there is none."""
@@ -202,9 +207,9 @@ async def download_model(shell: Here, project: str) -> Response:
 
 
 @router.post("/tickets")
-async def ticket(shell: Owned, wish: TicketWish) -> dict[str, str]:
-    """Issue a ticket for one kind of action on the data server."""
-    return {"ticket": shell.tickets.issue(wish.action)}
+async def ticket(shell: Owned, request: Request, wish: TicketWish) -> dict[str, str]:
+    """Issue a ticket for one kind of action on the data server, and tell where that is."""
+    return {"ticket": shell.tickets.issue(wish.action), "url": shell.data_url(request)}
 
 
 @router.get("/health")

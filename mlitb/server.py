@@ -6,8 +6,10 @@ Rules of this file:
 - Errors are sentences: JSON for programs, a page for people.
 """
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -19,10 +21,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import WebSocketRoute
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlitb import __version__, resources
-from mlitb.access import Guard, HostPolicy, Owner, Tickets, data_url
+from mlitb.access import Guard, HostPolicy, Owner, Tickets
 from mlitb.api import Shell, router
 from mlitb.core.messages import PROTOCOL
 from mlitb.core.refusal import Refusal
@@ -33,6 +35,8 @@ from mlitb.projects import Projects
 from mlitb.settings import Settings
 from mlitb.upkeep import audit_all, probes
 from mlitb.upkeep import router as upkeep_router
+
+log = logging.getLogger(__name__)
 
 COOKIE_S = 365 * 24 * 3600
 """How long a browser stays the owner's."""
@@ -46,6 +50,32 @@ class RevalidatedFiles(StaticFiles):
         response = await super().get_response(path, scope)
         response.headers["cache-control"] = "no-cache"
         return response
+
+
+class Faults:
+    """Answers a fault of our own, here and not further out, where uvicorn would break the connection off as well."""
+
+    def __init__(self, app: ASGIApp, answer: Callable[[Request, int, str], Response]) -> None:
+        self.app = app
+        self.answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            log.exception("a fault of the master, at %s %s", scope["method"], scope["path"])
+            answer = self.answer(Request(scope), 500, "a fault of the master: its log says more")
+            await answer(scope, receive, send)
 
 
 def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Tickets, engine: bytes) -> FastAPI:
@@ -66,6 +96,7 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
     shell = Shell(settings, projects, engine, owner, tickets, data_server, live)
     app.state.shell = shell
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    app.add_middleware(Faults, partial(_error_answer, app))
     app.add_middleware(Guard, policy, settings.public_url, settings.data_url, settings.data_port, shell.refused)
     app.include_router(probes)
     app.include_router(router, dependencies=audit_all)
@@ -78,14 +109,11 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
 
 def browser_config(shell: Shell, request: Request) -> dict[str, Any]:
     """Return what a browser must know, for the host that it asked for."""
-    url = request.url
     return {
         "protocol": PROTOCOL,
         "engine": shell.projects.runtime.engine.sha256,
         "engine_url": f"/engine/{shell.projects.runtime.engine.sha256}.wasm",
-        "data_url": data_url(
-            url.scheme, request.headers.get("host", ""), shell.settings.data_url, shell.settings.data_port
-        ),
+        "data_url": shell.data_url(request),
         "owner": shell.owner.asks(request.headers),
         "version": __version__,
     }
@@ -150,17 +178,20 @@ def _enter(shell: Shell, request: Request) -> Response:
     return response
 
 
+def _error_answer(app: FastAPI, request: Request, status: int, sentence: str) -> Response:
+    app.state.shell.refused[str(status)] += 1
+    if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+        return JSONResponse({"detail": sentence}, status)
+    context = {
+        "status": status, "sentence": sentence, "project": None, "version": __version__,
+        "config": browser_config(app.state.shell, request),
+    }  # fmt: skip
+    page: Response = app.state.templates.TemplateResponse(request, "error.html", context, status_code=status)
+    return page
+
+
 def _add_errors(app: FastAPI) -> None:
-    def answer(request: Request, status: int, sentence: str) -> Response:
-        app.state.shell.refused[str(status)] += 1
-        if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
-            return JSONResponse({"detail": sentence}, status)
-        context = {
-            "status": status, "sentence": sentence, "project": None, "version": __version__,
-            "config": browser_config(app.state.shell, request),
-        }  # fmt: skip
-        page: Response = app.state.templates.TemplateResponse(request, "error.html", context, status_code=status)
-        return page
+    answer = partial(_error_answer, app)
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:

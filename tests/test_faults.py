@@ -6,6 +6,8 @@ the reduce from its own gradients: if anything that was refused had moved the pa
 
 import asyncio
 import contextlib
+import http.client
+import json
 import os
 import signal
 import threading
@@ -366,3 +368,26 @@ def test_pings_are_answered_by_a_boss_that_is_stuck(inside: Inside) -> None:
         network_stack.join()
         assert stuck.pinged > 2
         assert stuck.protocol.state.name == "OPEN"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "kind"),
+    [("/api/projects/x", "*/*", "application/json"), ("/project/x", "text/html", "text/html; charset=utf-8")],
+)
+def test_a_fault_of_our_own_is_a_sentence_and_keeps_the_connection(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch, path: str, accept: str, kind: str
+) -> None:
+    monkeypatch.setattr(inside.projects, "view", lambda _: 1 // 0)
+    connection = http.client.HTTPConnection("127.0.0.1", inside.port, timeout=20)
+    connection.request("GET", path, headers={"accept": accept})
+    opened = connection.sock
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["content-type"]) == (500, kind)
+    assert "content-security-policy" in answer.headers
+    assert b"a fault of the master: its log says more" in answer.read().lower()
+    monkeypatch.undo()
+    connection.request("GET", "/api/health")
+    answer = connection.getresponse()
+    assert json.loads(answer.read())["refused"]["500"] == 1
+    assert connection.sock is opened, "the same connection goes on"
+    connection.close()

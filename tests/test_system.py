@@ -88,6 +88,16 @@ def test_the_data_server_wants_a_ticket(system: Running, method: str, path: str,
     assert answer.json()["detail"]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_ticket_comes_with_the_address_that_takes_it(system: Running, host: str) -> None:
+    headers = {"host": f"{host}:{system.port}"}
+    told = system.owner.post("/api/tickets", json={"action": "upload"}, headers=headers).json()
+    assert told["url"] == f"http://{host}:{system.data_port}"
+    headers = {"authorization": f"Bearer {told['ticket']}"}
+    answer = httpx.post(f"{told['url']}/datasets?width=8&height=8", headers=headers, content=b"", trust_env=False)
+    assert (answer.status_code, "nothing was uploaded" in answer.json()["detail"]) == (400, True), "it is let in"
+
+
 def test_the_printed_link_becomes_a_cookie_and_leaves_the_address(system: Running) -> None:
     with httpx.Client(trust_env=False) as browser:
         answer = browser.get(system.link)
