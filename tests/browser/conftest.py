@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
+from mlitb.datasets import digits_zip
+from tests.running import Running, running
+
 from .bundle import build_test_vendor
 from .chromium import EXECUTABLE, FLAGS
+from .pages import quiet
 from .site import serving
 
 
@@ -43,3 +47,36 @@ def site() -> Iterator[str]:
     build_test_vendor()
     with serving() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Run the system once for all tests of the pages; each makes the projects that it changes."""
+    with running(tmp_path_factory.mktemp("pages") / "data") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the digits as a zip of label folders."""
+    return digits_zip(tmp_path_factory.mktemp("zip") / "digits.zip")
+
+
+@pytest.fixture
+def owner(browser: Browser, system: Running) -> Iterator[Page]:
+    """Open the projects as the owner."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(20_000)
+    page = quiet(context)
+    page.goto(f"{system.master}/?token={system.token}")
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Page]:
+    """Open a page as anybody."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    context.set_default_timeout(20_000)
+    yield quiet(context)
+    context.close()

@@ -1,0 +1,53 @@
+"""What the tests of the pages share: a project to change, figures as people read them, a page that throws nothing."""
+
+import io
+import re
+import zipfile
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from tests.running import Running
+
+PATHS = ("/", "/project/digits", "/join/digits", "/nothing")
+
+DIGITS_LAYERS: list[dict[str, Any]] = [
+    {"type": "input", "width": 8, "height": 8, "channels": 1},
+    {"type": "conv", "filters": 8, "kernel": 3, "padding": 1},
+    {"type": "relu"},
+    {"type": "fully_connected"},
+    {"type": "softmax"},
+]
+
+
+def quiet(context: BrowserContext) -> Page:
+    """Open a page that fails the test when its console shows an error."""
+    page = context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"the page threw {error}"))
+    return page
+
+
+def project(system: Running, name: str) -> str:
+    """Make a project with the digits as its data, and return its id."""
+    made = system.owner.post(
+        "/api/projects", json={"name": name, "layers": DIGITS_LAYERS, "settings": {"period": 0.5}}
+    ).json()
+    dataset = system.project("digits")["datasets"][0]["dataset"]
+    system.owner.post(f"/api/projects/{made['id']}/data", json={"dataset": dataset}).raise_for_status()
+    return str(made["id"])
+
+
+def figure(page: Page, name: str) -> float:
+    """Read a figure of the status strip; NaN while there is none."""
+    found = re.search(r"[\d.]+", page.get_by_test_id(f"stat-{name}").inner_text().replace(",", ""))
+    return float(found.group()) if found else float("nan")
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """Zip some files."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return made.getvalue()

@@ -1,0 +1,138 @@
+"""A project's page, as people use it: figures, curves, their own workers, and what only its owner sees."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.running import Running, until
+
+from .pages import figure, project
+
+
+def test_a_project_shows_how_it_learns(visitor: Page, system: Running) -> None:
+    name = project(system, "learns")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.goto(f"{system.master}/project/{name}")
+    expect(visitor.get_by_test_id("connection")).to_have_attribute("data-state", "open")
+    visitor.get_by_test_id("add-worker").click()
+    until(lambda: figure(visitor, "iteration") >= 6, "six iterations on the page")
+    state = system.project(name)["status"]
+    assert figure(visitor, "error") == pytest.approx(100 * state["error"], abs=25), "error is a share in per cent"
+    assert 0 < figure(visitor, "loss") < 5
+    assert figure(visitor, "trainers") == 1
+    for chart in ("error", "loss", "power"):
+        shown = visitor.get_by_test_id(f"chart-{chart}")
+        assert int(shown.get_attribute("data-points") or 0) >= 4
+        assert "iteration" in (shown.locator(".plot").get_attribute("aria-label") or "")
+    visitor.reload()
+    expect(visitor.get_by_test_id("chart-error")).to_have_attribute("data-points", re.compile(r"^([4-9]|\d\d+)$"))
+
+
+def test_my_workers_pause_resume_and_leave(visitor: Page, system: Running) -> None:
+    name = project(system, "workers")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.goto(f"{system.master}/project/{name}")
+    add, rows = visitor.get_by_test_id("add-worker"), visitor.get_by_test_id("worker-row")
+    add.click()
+    add.click()
+    expect(rows).to_have_count(2)
+    state = rows.first.get_by_test_id("worker-state")
+    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    rows.first.get_by_test_id("pause-worker").click()
+    expect(state).to_have_attribute("data-state", "paused")
+    expect(state).to_have_text("Paused")
+    until(lambda: system.project(name)["status"]["trainers"] == 1, "the master knows of the pause")
+    rows.first.get_by_test_id("resume-worker").click()
+    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    expect(visitor.get_by_test_id("roster-row")).to_have_count(2)
+    visitor.get_by_test_id("show-mine").check(force=True)
+    expect(visitor.get_by_test_id("roster-row")).to_have_count(2)
+    for left in (1, 0):
+        rows.first.get_by_test_id("remove-worker").click()
+        expect(rows).to_have_count(left)
+    until(lambda: system.project(name)["status"]["trainers"] == 0, "both are gone")
+
+
+def test_workers_go_on_while_their_person_looks_elsewhere(owner: Page, system: Running) -> None:
+    name = project(system, "elsewhere")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_test_id("add-worker").click()
+    until(lambda: system.iteration(name) >= 2, "it trains")
+    owner.get_by_role("navigation").get_by_role("link", name="Projects").click()
+    expect(owner.get_by_role("heading", name="Projects", exact=True)).to_be_visible()
+    at = system.iteration(name)
+    until(lambda: system.iteration(name) >= at + 3, "it still trains")
+    owner.get_by_role("link", name=re.compile("1 worker of yours")).click()
+    expect(owner.get_by_test_id("worker-row")).to_have_count(1)
+    owner.go_back()
+    expect(owner.get_by_test_id("project-card").first).to_be_visible()
+
+
+def test_the_intensity_is_tuned_at_once_and_remembered(visitor: Page, system: Running) -> None:
+    name = project(system, "intensity")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.goto(f"{system.master}/project/{name}")
+    visitor.get_by_test_id("intensity-full").check(force=True)
+    visitor.get_by_test_id("add-worker").click()
+    expect(visitor.get_by_test_id("roster-row")).to_have_count(1)
+    visitor.get_by_test_id("intensity-gentle").check(force=True)
+    budget = visitor.get_by_test_id("roster-row").locator("td").nth(4)
+
+    def budget_ms() -> float:
+        return float(re.sub(r"[^\d.]", "", budget.inner_text()) or "0")
+
+    until(lambda: 0 < budget_ms() <= 0.31 * 500, "the budget is 30 % of T at most")
+    visitor.reload()
+    expect(visitor.get_by_test_id("intensity-gentle")).to_be_checked()
+
+
+def test_start_pause_reboot_and_remove(owner: Page, system: Running) -> None:
+    name = project(system, "controlled")
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_test_id("start").click()
+    owner.get_by_test_id("add-worker").click()
+    until(lambda: system.iteration(name) >= 3, "it trains")
+    owner.get_by_test_id("pause").click()
+    expect(owner.get_by_test_id("start")).to_be_visible()
+    assert system.project(name)["status"]["state"] == "paused"
+    at = system.iteration(name)
+    owner.get_by_test_id("reboot").click()
+    expect(owner.get_by_role("dialog")).to_contain_text(f"{at} iterations of training")
+    owner.get_by_test_id("confirm").click()
+    until(lambda: system.project(name)["status"]["error"] == -1, "it knows nothing again")
+    expect(owner.get_by_test_id("chart-error")).to_have_attribute("data-points", "0")
+    owner.get_by_test_id("remove-project").click()
+    expect(owner.get_by_role("dialog")).to_contain_text("cannot be undone")
+    owner.keyboard.press("Escape")
+    expect(owner.get_by_role("dialog")).to_be_hidden()
+    owner.get_by_test_id("remove-project").click()
+    owner.get_by_test_id("confirm").click()
+    owner.wait_for_url(f"{system.master}/")
+    assert system.visitor.get(f"/api/projects/{name}").status_code == 404
+
+
+def test_settings_change_while_it_runs(owner: Page, system: Running) -> None:
+    name = project(system, "tuned")
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_role("heading", name="Settings", exact=True).click()
+    owner.get_by_test_id("setting-learning_rate").fill("0.125")
+    owner.get_by_test_id("setting-period").fill("99")
+    owner.get_by_test_id("save-settings").click()
+    expect(owner.get_by_text(re.compile("period must be", re.I))).to_be_visible()
+    owner.get_by_test_id("setting-period").fill("2")
+    owner.get_by_test_id("save-settings").click()
+    expect(owner.get_by_test_id("stat-period")).to_have_text(re.compile(r"^2\s?s$"))
+    settings = system.project(name)["settings"]
+    assert (settings["learning_rate"], settings["period"]) == (0.125, 2.0)
+
+
+def test_a_visitor_sees_no_control_of_the_owner(visitor: Page, system: Running) -> None:
+    visitor.goto(system.master)
+    expect(visitor.get_by_test_id("project-card").first).to_be_visible()
+    expect(visitor.get_by_test_id("new-project")).to_have_count(0)
+    visitor.goto(f"{system.master}/project/digits")
+    expect(visitor.get_by_test_id("download-model")).to_be_visible()
+    for control in ("start", "pause", "reboot", "remove-project", "upload-file", "save-settings"):
+        expect(visitor.get_by_test_id(control)).to_have_count(0)
