@@ -55,7 +55,7 @@ def test_error(system: Running, test_data: Path) -> tuple[int, float]:
     """Return the newest model's iteration and its error on the held-back pictures."""
     text = system.visitor.get("/api/projects/mnist/model.json").text
     model, network = parse(text, Engine(resources.engine()))
-    return model.iteration, Predictor(model, network).evaluate(test_data).error
+    return model.iteration, Predictor(model, network).evaluate(test_data).metrics.error
 
 
 def reach(system: Running, iteration: int, timeout_s: float) -> None:

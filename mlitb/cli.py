@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlitb import __version__, upkeep_cli
+from mlitb import __version__, model_cli, upkeep_cli
 from mlitb.dataset_cli import dataset
 from mlitb.simulate_cli import simulate
 from mlitb.worker import worker
@@ -28,7 +28,7 @@ def main() -> None:
     """MLitB: people train one neural network together from their browsers."""
 
 
-for _command in upkeep_cli.COMMANDS:
+for _command in (*upkeep_cli.COMMANDS, *model_cli.COMMANDS):
     main.add_command(_command)
 
 Command = Callable[..., None]
@@ -145,38 +145,6 @@ def _echo_lan_link(link: str) -> None:
 
     click.echo(f"For other devices in your network: {link}")
     segno.make(link, micro=False).terminal(compact=True)
-
-
-@main.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Labels to print for each picture.")
-def predict(model: Path, pictures: tuple[Path, ...], top: int) -> None:
-    """Print labels and probabilities for pictures, with a downloaded MODEL and without any server."""
-    from mlitb.predict import PredictionFailed, Predictor
-
-    try:
-        predictor = Predictor.open(model)
-        for picture in pictures:
-            click.echo(f"{picture}:")
-            for label, probability in predictor.classify(picture)[:top]:
-                click.echo(f"  {probability:7.2%}  {label}")
-    except PredictionFailed as error:
-        raise click.ClickException(str(error)) from error
-
-
-@main.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("archive", type=click.Path(path_type=Path))
-def evaluate(model: Path, archive: Path) -> None:
-    """Print error and loss of a downloaded MODEL on a zip of label folders."""
-    from mlitb.predict import PredictionFailed, Predictor
-
-    try:
-        result = Predictor.open(model).evaluate(archive)
-    except PredictionFailed as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"error {result.error:.2%}  loss {result.loss:.4f}  pictures {result.count}  skipped {result.skipped}")
 
 
 main.add_command(worker)

@@ -1,50 +1,57 @@
 """Use a downloaded model without any server: the same engine and the same pixels as in training."""
 
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlitb import resources
 from mlitb.engine import Engine, EngineNetwork
+from mlitb.metrics import Metrics, Tally
 from mlitb.model import Model, ModelError, read
+from mlitb.pictures import BadPicture, Picture, labelled, pictures_of
 from mlitb.pixels import BadImage, decode
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Probabilities = np.ndarray[Any, np.dtype[np.float32]]
+
+Seen = tuple[Picture, Pixels | BadPicture]
 
 BATCH = 16
 """Pictures that one call of the engine takes (engine.network's default)."""
 
-TRAIN_FOLDERS = ("train", "training")
-TEST_FOLDERS = ("test", "testing", "t10k")
-MAX_PICTURE_BYTES = 64_000_000
-
 
 class PredictionFailed(RuntimeError):
-    """A model or a picture cannot be used; the message is one sentence."""
+    """A model, or all that it was to be used on, cannot be used; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the network says of one picture."""
+
+    name: str
+    probabilities: Probabilities  # (outputs,)
+
+    @property
+    def order(self) -> list[int]:
+        """The outputs, most probable first."""
+        return [int(index) for index in np.argsort(-self.probabilities, kind="stable")]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """How a model does on labelled pictures."""
 
-    count: int
-    wrong: int
-    loss_sum: float
-    skipped: int  # no picture, or of a label that the model does not know
+    metrics: Metrics
+    skipped: tuple[str, ...]  # a sentence for each: no picture, or of a label that the model does not know
 
-    @property
-    def error(self) -> float:
-        """Share of wrong answers, 0…1."""
-        return self.wrong / self.count
-
-    @property
-    def loss(self) -> float:
-        """Mean cross-entropy."""
-        return self.loss_sum / self.count
+    def plain(self, model: Model) -> dict[str, Any]:
+        """Give plain JSON values."""
+        told = {"model": model.name, "iteration": model.iteration, "skipped": list(self.skipped)}
+        return {**told, **self.metrics.plain(model.labels)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,76 +69,66 @@ class Predictor:
         except (ModelError, resources.ResourceMissing) as error:
             raise PredictionFailed(str(error)) from error
 
-    def pixels(self, data: bytes, name: str) -> Pixels:
-        """Return a picture as the network sees it: uint8 (height, width, channels)."""
-        shape = self.model.input
+    def names(self, outputs: int) -> list[str]:
+        """Name the outputs: the labels, and what a network of fixed size has to spare."""
+        known = list(self.model.labels)
+        return known + [f"output {index}" for index in range(len(known), outputs)]
+
+    def pixels(self, picture: Picture) -> Pixels:
+        """Return a picture as the network sees it: uint8 (height, width, channels); raise BadPicture."""
+        shape, data = self.model.input, picture.read()
         try:
             return decode(data, shape["width"], shape["height"], shape["channels"], self.model.resize)
         except BadImage as error:
-            raise PredictionFailed(f"{name}: {error}") from error
+            raise BadPicture(f"{picture.name}: {error}") from error
 
-    def classify(self, path: Path) -> list[tuple[str, float]]:
-        """Return (label, probability), best first."""
+    def classify(self, paths: Iterable[Path]) -> Iterator[Prediction | BadPicture]:
+        """Say what the pictures of files, folders and zips are, in their order; what is no picture comes as it is.
+
+        Raises BadPicture for a zip that is none.
+        """
+        for some in _batches((picture, self._seen(picture)) for picture in pictures_of(paths)):
+            good = [pixels for _, pixels in some if not isinstance(pixels, BadPicture)]
+            rows = iter(self.network.probabilities(np.stack(good)) if good else ())
+            for picture, pixels in some:
+                yield pixels if isinstance(pixels, BadPicture) else Prediction(picture.name, next(rows))
+
+    def _seen(self, picture: Picture) -> Pixels | BadPicture:
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise PredictionFailed(f"{path} cannot be read ({error.strerror})") from error
-        probabilities = self.network.probabilities(self.pixels(data, str(path))[None])[0]
-        order = np.argsort(-probabilities, kind="stable")
-        return [(self.model.labels[i], float(probabilities[i])) for i in order]
+            return self.pixels(picture)
+        except BadPicture as error:
+            return error
 
     def evaluate(self, archive: Path) -> Evaluation:
         """Evaluate on a zip of label folders (its test folder, when it has one); raise PredictionFailed."""
         indices = {label: index for index, label in enumerate(self.model.labels)}
-        count = wrong = skipped = 0
-        loss = 0.0
-        pixels: list[Pixels] = []
-        labels: list[int] = []
+        tally, skipped = Tally(self.network.shapes[-1][2]), []
+        try:
+            for some in _batches((picture, self._seen(picture)) for picture in labelled(archive)):
+                known: list[tuple[int, Pixels]] = []
+                for picture, pixels in some:
+                    if picture.label not in indices:
+                        skipped.append(f"{picture.name}: the model does not know the label {picture.label!r}")
+                    elif isinstance(pixels, BadPicture):
+                        skipped.append(str(pixels))
+                    else:
+                        known.append((indices[picture.label], pixels))
+                self._count(known, tally)
+        except BadPicture as error:
+            raise PredictionFailed(str(error)) from error
+        if not tally.vectors:
+            first = f": {skipped[0]}" if skipped else ""
+            raise PredictionFailed(f"{archive} holds no picture of a label that the model knows{first}")
+        return Evaluation(tally.metrics(), tuple(skipped))
 
-        def flush() -> None:
-            nonlocal count, wrong, loss
-            if pixels:
-                found_loss, found_wrong = self.network.evaluate(np.stack(pixels), np.array(labels, np.int32))
-                count, wrong, loss = count + len(pixels), wrong + found_wrong, loss + found_loss
-                pixels.clear()
-                labels.clear()
-
-        for label, name, data in labelled_pictures(archive):
-            if label not in indices:
-                skipped += 1
-                continue
-            try:
-                pixels.append(self.pixels(data, name))
-            except PredictionFailed:
-                skipped += 1
-                continue
-            labels.append(indices[label])
-            if len(pixels) == BATCH:
-                flush()
-        flush()
-        if not count:
-            raise PredictionFailed(f"{archive} holds no picture of a label that the model knows")
-        return Evaluation(count, wrong, loss, skipped)
+    def _count(self, known: list[tuple[int, Pixels]], tally: Tally) -> None:
+        if known:
+            labels, pixels = [label for label, _ in known], np.stack([pixels for _, pixels in known])
+            loss, _ = self.network.evaluate(pixels, labels)
+            tally.add(labels, self.network.probabilities(pixels), loss)
 
 
-def labelled_pictures(archive: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (label, name, bytes) of a zip's pictures; only those below a test folder when there is one."""
-    try:
-        with zipfile.ZipFile(archive) as file:
-            infos = [info for info in file.infolist() if _is_picture(info)]
-            tests = [info for info in infos if _split(info.filename) in TEST_FOLDERS]
-            for info in tests or infos:
-                yield PurePosixPath(info.filename).parent.name, info.filename, file.read(info)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise PredictionFailed(f"{archive} cannot be read as a zip ({error})") from error
-
-
-def _is_picture(info: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(info.filename)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return not (info.is_dir() or hidden) and len(path.parts) > 1 and info.file_size <= MAX_PICTURE_BYTES
-
-
-def _split(name: str) -> str:
-    parts = PurePosixPath(name).parts
-    return parts[-3].lower() if len(parts) >= 3 else ""
+def _batches(seen: Iterator[Seen]) -> Iterator[list[Seen]]:
+    """Take pictures as they are read: a zip is closed when its last one was."""
+    while some := list(islice(seen, BATCH)):
+        yield some
