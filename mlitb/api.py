@@ -188,10 +188,10 @@ async def workers(shell: Here, project: str) -> dict[str, Any]:
 
 
 @router.get("/projects/{project}/history")
-async def history(shell: Here, project: str) -> list[dict[str, Any]]:
-    """Return the figures of the iterations so far, thinned when they are many."""
+async def history(shell: Here, project: str, after: int = -1) -> list[dict[str, Any]]:
+    """Return the figures of the iterations after one (all without it), thinned when they are many."""
     shell.known(project)
-    return await shell.projects.history(project)
+    return await shell.projects.history(project, after)
 
 
 @router.get("/projects/{project}/model.json")

@@ -114,7 +114,7 @@ class Live:
         if isinstance(head, Control):
             self._control(client, head, address)
         else:
-            self.runtime.receive(client, head, vector, finite)
+            self.runtime.receive(client, head, vector, finite, len(data))
 
     def _control(self, client: int, control: Control, address: str) -> None:
         refused = self._refusals()

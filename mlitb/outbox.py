@@ -7,7 +7,7 @@ Rules of this file:
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 
 MAX_WAITING = 256
@@ -26,8 +26,10 @@ CloseSocket = Callable[[int, str], Awaitable[None]]
 class Outbox:
     """The frames for one client, in order, with an end."""
 
-    def __init__(self) -> None:
-        self._frames: OrderedDict[str, bytes] = OrderedDict()
+    def __init__(self, sent: Counter[str] | None = None) -> None:
+        """Count in `sent` the bytes that left, by account."""
+        self._sent: Counter[str] = Counter() if sent is None else sent
+        self._frames: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
         self._serial = 0
         self._wake = asyncio.Event()
         self._end: tuple[int, str] | None = None
@@ -36,15 +38,15 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._frames)
 
-    def put(self, frame: bytes, topic: str = "") -> bool:
-        """Queue a frame; return False when the client cannot keep up."""
+    def put(self, frame: bytes, topic: str = "", account: str = "") -> bool:
+        """Queue a frame, to be counted on an account; return False when the client cannot keep up."""
         if self._end is not None:
             return True
         if not topic:
             self._serial += 1
             topic = f"#{self._serial}"
         self._frames.pop(topic, None)  # the newer one goes to the end: orders must follow their parameters
-        self._frames[topic] = frame
+        self._frames[topic] = (frame, account)
         self._wake.set()
         return len(self._frames) <= MAX_WAITING
 
@@ -62,10 +64,11 @@ class Outbox:
         """Send what is put until the end; return when the socket is closed or cannot keep up."""
         while True:
             while self._frames:
-                _, frame = self._frames.popitem(last=False)
+                _, (frame, account) = self._frames.popitem(last=False)
                 try:
                     async with asyncio.timeout(MAX_SEND_S) as self._patience:
                         await send(frame)
+                    self._sent[account] += len(frame)
                 except TimeoutError:
                     self.close(TOO_SLOW, "your connection is too slow for this project: one frame took over 30 s")
                     self._frames.clear()

@@ -37,7 +37,10 @@ DISMISS_S = 2.0
 IDLE_SAVE_S = 10.0
 """After an iteration it is looked so much later whether training has stopped since, to save what it did."""
 
-HISTORY_KEYS = ("iteration", "error", "loss", "vectors", "power", "trainers", "efficiency", "learning_rate")
+HISTORY_KEYS = (
+    "iteration", "error", "loss", "vectors", "power", "trainers", "efficiency", "learning_rate", "latency_ms",
+    "latencies", "bytes_in", "bytes_out",
+)  # fmt: skip
 SHOWN = ("dataset", "cut", "vectors", "labels", "mode")
 WORK_KEYS = ("work", "lists")
 """What repeats an iteration: who computed how many vectors from which cursor of which list, in order of acceptance."""
@@ -275,9 +278,9 @@ class Projects:
         """Return the workers table as a visitor sees it."""
         return asdict(self.runtime.master.roster(project, 0, self.runtime.clock()))
 
-    async def history(self, project: str) -> list[dict[str, Any]]:
-        """Return the figures of the iterations so far, thinned when they are many."""
-        return await self.disk.ask(self.storage.history, project)
+    async def history(self, project: str, after: int = -1) -> list[dict[str, Any]]:
+        """Return the figures of the iterations after one, thinned when they are many."""
+        return await self.disk.ask(self.storage.history, project, after)
 
     async def model(self, project: str) -> tuple[str, int]:
         """Return a project's newest model as JSON text, and its iteration; raise Refusal before there is one."""

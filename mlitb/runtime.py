@@ -42,11 +42,12 @@ from mlitb.core.events import (
     Ticked,
 )
 from mlitb.core.master import SAVE_EVERY_S, Master
-from mlitb.core.messages import PROTOCOL, Bye, FromClient, Hello, Orders, Parameters, Roster, Status, ToClient
+from mlitb.core.messages import PROTOCOL, Answer, Bye, FromClient, Hello, Orders, Parameters, Roster, Status, ToClient
 from mlitb.core.optimizer import Hyper
 from mlitb.core.refusal import Refusal
 from mlitb.engine import Engine
 from mlitb.outbox import TOO_SLOW, Outbox
+from mlitb.traffic import Traffic
 from mlitb.vectors import Jobs, Vector, Vectors
 
 log = logging.getLogger("mlitb")
@@ -80,6 +81,7 @@ class Runtime:
         self.on_record: Callable[[str, dict[str, Any]], None] = lambda _project, _figures: None
         self.on_save: Callable[[str], None] = lambda _project: None
         self.on_forget: Callable[[str], None] = lambda _project: None
+        self.traffic = Traffic()
         self.failed: asyncio.Future[None] | None = None
         self._clients: dict[int, Outbox] = {}
         self._jobs = Jobs()
@@ -172,15 +174,17 @@ class Runtime:
     # ------------------------------------------------------------------------------------------------- clients
     def connect(self, owner: bool) -> tuple[int, Outbox]:
         """Register a new connection; return its number and what is to be sent to it."""
-        client, outbox = next(self.numbers), Outbox()
+        client, outbox = next(self.numbers), Outbox(self.traffic.sent)
         self._clients[client] = outbox
         self.feed(Connected(client, owner, self.issue(client)))
         if self.draining:
             self._close(client, STOPPING, RETURN_MS)
         return client, outbox
 
-    def receive(self, client: int, message: FromClient, vector: Vector | None, finite: bool) -> None:
-        """Feed a client's message."""
+    def receive(self, client: int, message: FromClient, vector: Vector | None, finite: bool, size: int = 0) -> None:
+        """Feed a client's message, whose frame had `size` bytes."""
+        if isinstance(message, Answer) and message.project in self.vectors:
+            self.traffic.received[message.project] += size
         if isinstance(message, Hello) and (number := self.recall(message.resume)) is not None:
             self.feed(Issued(number, message.resume))
         if client in self._clients:  # not one that was closed a moment ago
@@ -192,11 +196,11 @@ class Runtime:
             self.feed(Disconnected(client))
 
     def _send(self, client: int, message: ToClient) -> None:
-        self._put(client, wire.encode(message), _topic(message))
+        self._put(client, wire.encode(message), _topic(message), getattr(message, "project", ""))
 
-    def _put(self, client: int, frame: bytes, topic: str) -> None:
+    def _put(self, client: int, frame: bytes, topic: str, project: str) -> None:
         outbox = self._clients.get(client)
-        if outbox is not None and not outbox.put(frame, topic):
+        if outbox is not None and not outbox.put(frame, topic, project):
             outbox.close(TOO_SLOW, "you do not read what you are sent: come back when you can", drop=True)
 
     def _close(self, client: int, reason: str, retry_ms: int) -> None:
@@ -223,7 +227,7 @@ class Runtime:
                 self._stepping.add(effect.project)
                 self._spawn(self._initialise(effect))
             case Record(project, figures):
-                self.on_record(project, figures)
+                self.on_record(project, {**figures, **self.traffic.take(project)})
             case Save(project):
                 self.on_save(project)
             case Forget(project):
@@ -251,7 +255,7 @@ class Runtime:
         head = Parameters(effect.project, effect.iteration, effect.version)
         frame = wire.encode(head, self.vectors[effect.project].parameters)
         for client in effect.clients:
-            self._put(client, frame, f"parameters {effect.project}")
+            self._put(client, frame, f"parameters {effect.project}", effect.project)
 
     def _step(self, effect: Step) -> None:
         def done(finite: bool) -> None:

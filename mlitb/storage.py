@@ -162,16 +162,16 @@ class Storage:
                     (project, iteration - age, every),
                 )
 
-    def history(self, project: str, most: int = 2000) -> list[dict[str, Any]]:
-        """Return the figures of up to `most` iterations, evenly thinned, the newest always among them."""
+    def history(self, project: str, after: int = -1, most: int = 2000) -> list[dict[str, Any]]:
+        """Return the figures of up to `most` iterations after one, evenly thinned, the newest always among them."""
         total, last = self._db.execute(
-            "SELECT count(*), max(iteration) FROM history WHERE project = ?", (project,)
+            "SELECT count(*), max(iteration) FROM history WHERE project = ? AND iteration > ?", (project, after)
         ).fetchone()
         every = max(1, -(-int(total) // most))
         rows = self._db.execute(
             "SELECT figures FROM (SELECT figures, iteration, row_number() OVER (ORDER BY iteration) AS place "
-            "FROM history WHERE project = ?) WHERE place % ? = 0 OR iteration = ? ORDER BY iteration",
-            (project, every, last),
+            "FROM history WHERE project = ? AND iteration > ?) WHERE place % ? = 0 OR iteration = ? ORDER BY iteration",
+            (project, after, every, last),
         )
         return [json.loads(row[0]) for row in rows]
 

@@ -207,3 +207,44 @@ def test_checkpoints_come_at_their_interval_and_at_every_change() -> None:
         assert world.now - before == pytest.approx(1.0)
     assert saved == 3
     assert Save in map(type, world.control("pause"))
+
+
+# ------------------------------------------------------------------------------------------------------- the figures
+def test_vectors_a_second_are_those_of_a_whole_period_where_it_was_broken_off(world: World) -> None:
+    for leave in (True, False):
+        a = world.worker()
+        world.close()
+        world.now = world.opened() + 0.01
+        world.answer(a)
+        if leave:
+            world.drop(a)
+        else:
+            world.control("pause")
+        record = world.vectors["p"].records[-1]
+        assert record["seconds"] < 0.02
+        assert record["power"] == pytest.approx(record["vectors"] / 1.0), "T = 1 s: no spike"
+        world.step()
+
+
+def test_vectors_a_second_count_what_closes_when_saturated_as_it_is() -> None:
+    world = World()
+    world.create(period=1.0, close_when_saturated=True)
+    world.attach()
+    a = world.worker()
+    world.now = world.opened() + 0.25
+    world.answer(a)
+    record = world.vectors["p"].records[-1]
+    assert record["power"] == pytest.approx(record["vectors"] / 0.25)
+
+
+def test_an_iteration_tells_the_latency_of_the_browsers_that_came_first(world: World) -> None:
+    browsers = world.crowd(10)
+    assert world.vectors["p"].records[-1]["latency_ms"] >= 0
+    world.now = world.opened() + 0.9
+    for browser in browsers:
+        world.answer(browser, ms=100)
+    world.close()
+    record = world.vectors["p"].records[-1]
+    links = world.project().crew.browsers.values()
+    assert record["latency_ms"] == pytest.approx(sorted(b.link.overhead_ms for b in links)[5], abs=0.1)
+    assert list(record["latencies"]) == [str(browser.number) for browser in browsers[:8]]

@@ -1,6 +1,7 @@
 """What waits to be sent to one client."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -117,3 +118,17 @@ def test_dropping_does_not_wait_for_a_frame_that_nobody_reads() -> None:
         return peer
 
     assert asyncio.run(scene()).ended == (1013, "gone")
+
+
+def test_bytes_count_on_their_account_when_they_left() -> None:
+    async def scene() -> Counter[str]:
+        sent: Counter[str] = Counter()
+        outbox = Outbox(sent)
+        outbox.put(b"old", "parameters p", "p")
+        outbox.put(b"newer", "parameters p", "p")
+        outbox.put(b"q", "", "q")
+        assert not sent
+        await drained(outbox)
+        return sent
+
+    assert asyncio.run(scene()) == {"p": 5, "q": 1}, "what was replaced never left"

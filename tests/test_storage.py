@@ -72,6 +72,7 @@ def test_history_is_thinned_evenly_and_keeps_the_newest(tmp_path: Path) -> None:
     assert len(thinned) <= 102
     assert thinned[-1]["iteration"] == 1001
     assert len(store.history("digits")) == 1001
+    assert [row["iteration"] for row in store.history("digits", after=999)] == [1000, 1001]
     store.close()
 
 

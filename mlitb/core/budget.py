@@ -32,6 +32,11 @@ class Link:
     spread_ms: float = 0.0  # mean deviation
     halvings: int = 0  # one more at each missed deadline, one less at each answer in time
 
+    @property
+    def known(self) -> bool:
+        """Tell whether there was a sample."""
+        return self.overhead_ms >= 0
+
     def sample(self, elapsed_ms: float, computed_ms: float) -> None:
         """Learn from one answer, in time or late."""
         overhead = max(0.0, elapsed_ms - computed_ms)

@@ -9,6 +9,8 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Iterator
+from heapq import nsmallest
+from typing import Any
 
 from mlitb.core.allocation import Holder, Key, Pool
 from mlitb.core.events import Effect, Send
@@ -20,6 +22,9 @@ PAUSE_KEEPS_S = 60.0
 """A paused worker keeps its shards so long: a short pause costs no re-allocation."""
 
 MISSES_TO_LOSE = 3
+LINKS_KEPT = 8
+"""Browsers whose latency is kept for each iteration, those that came first: nobody reads a chart with more lines."""
+
 MAX_WORKERS = 256
 """Workers of one browser in one project."""
 
@@ -128,6 +133,13 @@ class Crew:
             self.pool.leave(trainer.holder.key)
             self._stale[(browser.client, trainer.number)] = trainer
             trainer.holder = None
+
+    def latencies(self) -> dict[str, Any]:
+        """Give the links' overheads in ms: their median (-1 without any), and those of a few browsers by identity."""
+        links = {b.identity: b.link.overhead_ms for b in self.browsers.values() if b.trainers and b.link.known}
+        ordered = sorted(links.values())
+        few = {str(identity): round(links[identity], 1) for identity in nsmallest(LINKS_KEPT, links)}
+        return {"latency_ms": round(ordered[len(ordered) // 2], 1) if ordered else -1.0, "latencies": few}
 
     # ------------------------------------------------------------------------------------------------- holding
     def ready(self, browser: Browser, ready: Ready) -> bool:

@@ -141,9 +141,14 @@ class Iteration:
         seconds = max(now - self.opened_at, 1e-9)
         return {
             "iteration": self.number, "seconds": seconds, "vectors": self.vectors, "trainers": self.trainers,
-            "error": self.error(), "loss": self.mean_loss(), "power": self.vectors / seconds,
+            "error": self.error(), "loss": self.mean_loss(), "power": self.vectors / self._stands_for(seconds),
             "efficiency": self.efficiency(), "learning_rate": learning_rate, "work": self.work, "lists": self.lists,
         }  # fmt: skip
+
+    def _stands_for(self, seconds: float) -> float:
+        """Give the time that its vectors took: all of T where it was broken off, by a pause or as all left."""
+        used_up = self.settings.close_when_saturated and self.present and not (self.awaiting or self.unfinished)
+        return seconds if used_up else max(seconds, self.settings.period)
 
     def error(self) -> float:
         """Give the share of wrong answers, -1 without any."""

@@ -209,7 +209,7 @@ class Project:
             self._end_orders(count_misses=False)
             self._between(now)
             return
-        figures = iteration.figures(now, self.learning_rate)
+        figures = {**iteration.figures(now, self.learning_rate), **self.crew.latencies()}
         self.out.append(Record(self.id, figures))
         self._end_orders(count_misses=True)
         if not iteration.vectors:

@@ -65,7 +65,7 @@ export function makeApi(request, tus, dataUrl, words) {
   return {
     projects: () => master("GET", "/projects"),
     project: (id) => master("GET", at(id)),
-    history: (id) => master("GET", `${at(id)}/history`),
+    history: (id, after = -1) => master("GET", `${at(id)}/history${after < 0 ? "" : `?after=${after}`}`),
     create: (name, layers, settings) => master("POST", "/projects", { name, layers, settings }),
     act: (id, action) => master("POST", `${at(id)}/${action}`),
     change: (id, settings) => master("PATCH", at(id), settings),

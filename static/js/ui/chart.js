@@ -1,38 +1,47 @@
-// Learning curves: one chart for each figure, because error and loss have different units and meanings.
-import { count, fileName, loss, moment, percent, span, wholePercent } from "./format.js";
-import { csvOf } from "./history.js";
+// Learning curves: one chart for each figure of figures.js, drawn with uPlot; zoom, values, export.
+import { csvOfLines, FIGURES, valueAt } from "./figures.js";
+import { count, fileName, moment, span } from "./format.js";
+import { counted, csvOf } from "./history.js";
 import { Icon } from "./icons.js";
 import { html, useEffect, useRef, useSignal } from "./preact.js";
 import { text } from "./text.js";
 import uPlot from "./uplot.js";
 
-/** @typedef {import("./types").Point} Point @typedef {import("./types").Env} Env */
-/** @typedef {{key: "error" | "loss" | "power", name: string, note: string, show: (value: number) => string, tick: (value: number) => string}} Figure */
+/** @typedef {import("./types").Point} Point @typedef {import("./types").Env} Env @typedef {import("./figures.js").Figure} Figure @typedef {import("./figures.js").Line} Line */
 
 const HEIGHT = 208; // CSS pixels; fixed, so that nothing moves when data arrives
+const SPANS = [0, 1000, 100]; // iterations to look back; 0: all
 const words = text.chart;
 
-/** @type {Figure[]} */
-const FIGURES = [
-  { key: "error", name: words.error, note: words.errorNote, show: percent, tick: wholePercent },
-  { key: "loss", name: words.loss, note: words.lossNote, show: loss, tick: (value) => String(value) },
-  { key: "power", name: words.power, note: words.powerNote, show: count, tick: (value) => (value >= 1000 ? `${value / 1000}k` : Number.isInteger(value) ? String(value) : "") },
-];
-
-/** @param {{env: Env, points: Point[], name: string}} props */
-export function Charts({ env, points, name }) {
-  const box = useRef(/** @type {HTMLElement | null} */ (null));
-  const exportCsv = () => env.save(`${fileName(name)}-history.csv`, new Blob([csvOf(points)], { type: "text/csv" }));
+/** @param {{env: Env, id: string, points: Point[], name: string}} props */
+export function Charts({ env, id, points, name }) {
+  const last = useSignal(0);
+  const exportCsv = () => env.api.history(id).then((all) => env.save(`${fileName(name)}-history.csv`, new Blob([csvOf(counted(all))], { type: "text/csv" })));
+  const devices = new Map((env.live.roster.value?.rows ?? []).map(({ client, device }) => [String(client), device]));
+  const device = (/** @type {string} */ identity) => words.device(devices.get(identity) ?? "", identity);
   return html`
-    <section class="charts" aria-label=${words.region} ref=${box}>
-      ${FIGURES.map((figure) => html`<${Chart} key=${figure.key} env=${env} figure=${figure} points=${points} name=${name} />`)}
-      <p class="charts-foot">
-        <span>${words.zoom} ${points.length > 0 && html`<${Began} time=${points[0].time} />`}</span>
-        <button type="button" class="quiet small" data-testid="export-csv" disabled=${!points.length} onClick=${exportCsv}><${Icon} name="download" />${words.csv}</button>
-      </p>
+    <section class="charts" aria-label=${words.region}>
+      ${FIGURES.map((figure) => html`<${Chart} key=${figure.key} env=${env} figure=${figure} lines=${figure.lines(points, device)} points=${points} last=${last.value} name=${name} />`)}
+      <div class="charts-foot">
+        <${Spans} last=${last.value} set=${(/** @type {number} */ n) => (last.value = n)} />
+        <span class="charts-note">${words.zoom} ${points.length > 0 && html`<${Began} time=${points[0].time} />`}</span>
+        <button type="button" class="quiet small" data-testid="export-csv" disabled=${!points.length} onClick=${exportCsv}><${Icon} name="download" />${words.csvAll}</button>
+      </div>
     </section>
   `;
 }
+
+/** How far back all charts look: dragging needs a mouse, this does not. @param {{last: number, set: (n: number) => void}} props */
+const Spans = ({ last, set }) => html`
+  <fieldset class="segments small" aria-label=${words.span}>
+    ${SPANS.map(
+      (n) => html`<label>
+        <input type="radio" name="chart-span" data-testid=${`span-${n || "all"}`} checked=${last === n} onChange=${() => set(n)} />
+        <span>${n ? words.newest(n) : words.all}</span>
+      </label>`,
+    )}
+  </fieldset>
+`;
 
 /** When the first point was made, with the exact time on hover. @param {{time: number}} props in seconds */
 const Began = ({ time }) => html`<time datetime=${new Date(time * 1000).toISOString()} title=${moment(time)}>${words.ago(span(Date.now() / 1000 - time))}</time>`;
@@ -40,15 +49,14 @@ const Began = ({ time }) => html`<time datetime=${new Date(time * 1000).toISOStr
 /** @param {HTMLElement} from @param {string} name */
 const css = (from, name) => getComputedStyle(from).getPropertyValue(name).trim();
 
-/** @param {HTMLElement} box @param {Figure} figure @param {(index: number | null) => void} pointed @returns {uPlot.Options} */
-function plotOptions(box, figure, pointed) {
+/** @param {HTMLElement} box @param {Figure} figure @param {Line[]} lines @param {(index: number | null) => void} pointed @returns {uPlot.Options} */
+function plotOptions(box, figure, lines, pointed) {
   const axis = {
     stroke: () => css(box, "--ink-3"),
     font: `11px ${css(box, "--font")}`,
     grid: { stroke: () => css(box, "--line"), width: 1 },
     ticks: { show: false },
   };
-  const colour = () => css(box, `--${figure.key}`);
   return {
     width: box.clientWidth,
     height: HEIGHT,
@@ -57,35 +65,33 @@ function plotOptions(box, figure, pointed) {
     cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
     axes: [
       { ...axis, grid: { show: false }, size: 28, gap: 6, space: 64, values: (_plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : "")) },
-      { ...axis, size: 44, gap: 6, space: 40, values: (_plot, ticks) => ticks.map(figure.tick) },
+      { ...axis, size: 56, gap: 6, space: 40, values: (_plot, ticks) => ticks.map(figure.tick) },
     ],
-    series: [{}, { stroke: colour, width: 1.75, points: { show: false }, fill: () => css(box, `--${figure.key}-wash`) }],
+    series: [{}, ...lines.map(({ colour, wash }) => ({ stroke: () => css(box, colour), width: 1.75, spanGaps: true, points: { show: false }, ...(wash && { fill: () => css(box, `${colour}-wash`) }) }))],
     hooks: { setCursor: [(plot) => pointed(plot.cursor.idx ?? null)] },
   };
 }
 
-/** @param {Point[]} points @param {Figure} figure @returns {uPlot.AlignedData} */
-const columns = (points, figure) => [
-  points.map((point) => point.iteration),
-  points.map((point) => (point[figure.key] >= 0 ? point[figure.key] : null)),
-];
+/** @param {Point[]} points @param {Line[]} lines @returns {uPlot.AlignedData} */
+const columns = (points, lines) => [points.map((point) => point.iteration), ...lines.map(({ values }) => values)];
 
-/** @param {Point[]} points @param {Figure} figure */
-function summary(points, figure) {
-  const known = points.filter((point) => point[figure.key] >= 0);
+/** @param {Point[]} points @param {Line} line @param {Figure} figure */
+function summary(points, line, figure) {
+  const known = points.map(({ iteration }, at) => ({ iteration, value: line.values[at] })).filter(({ value }) => value !== null);
   if (!known.length) return `${figure.name}. ${words.empty}`;
   const [first, last] = [known[0], known[known.length - 1]];
-  return words.summary(figure.name, figure.show(first[figure.key]), figure.show(last[figure.key]), first.iteration, last.iteration);
+  return words.summary(figure.name, figure.show(Number(first.value)), figure.show(Number(last.value)), first.iteration, last.iteration);
 }
 
-/** @param {{env: Env, figure: Figure, points: Point[], name: string}} props */
-function Chart({ env, figure, points, name }) {
+/** @param {{env: Env, figure: Figure, lines: Line[], points: Point[], last: number, name: string}} props */
+function Chart({ env, figure, lines, points, last, name }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
   const pointed = useSignal(/** @type {number | null} */ (null));
+  const drawn = lines.map(({ key }) => key).join();
   useEffect(() => {
     const here = /** @type {HTMLElement} */ (box.current);
-    const made = new uPlot(plotOptions(here, figure, (index) => (pointed.value = index)), columns(points, figure), here);
+    const made = new uPlot(plotOptions(here, figure, lines, (index) => (pointed.value = index)), columns(points, lines), here);
     plot.current = made;
     const watcher = new ResizeObserver(() => made.setSize({ width: here.clientWidth, height: HEIGHT }));
     watcher.observe(here);
@@ -97,40 +103,82 @@ function Chart({ env, figure, points, name }) {
       theme.removeEventListener("change", repaint);
       made.destroy();
     };
-  }, []);
-  useEffect(() => plot.current?.setData(columns(points, figure), !zoomed(plot.current)), [points]);
-  const point = pointed.value === null ? points[points.length - 1] : points[pointed.value];
-  const savePng = () => plot.current && savePicture(env, plot.current, `${fileName(name)}-${figure.key}.png`);
+  }, [drawn]);
+  useEffect(() => show(plot.current, columns(points, lines), last), [points]);
+  useEffect(() => look(plot.current, last), [last, drawn]);
+  const at = pointed.value !== null && pointed.value < points.length ? pointed.value : null;
+  const point = at === null ? points[points.length - 1] : points[at];
+  const file = `${fileName(name)}-${figure.key}`;
+  const savePng = () => plot.current && savePicture(env, plot.current, figure, lines, `${file}.png`);
+  const saveCsv = () => env.save(`${file}.csv`, new Blob([csvOfLines(points, lines)], { type: "text/csv" }));
   return html`
     <figure class="panel chart" data-testid=${`chart-${figure.key}`} data-points=${points.length}>
       <figcaption class="chart-head">
-        <span class="chart-key ${figure.key}" aria-hidden="true"></span>
         <span class="chart-name">${figure.name}</span><span class="chart-note">${figure.note}</span>
         <span class="grow"></span>
-        <span class="chart-value">${point ? figure.show(point[figure.key]) : ""}</span>
         <span class="chart-at">${point ? `${words.iteration} ${count(point.iteration)}` : ""}</span>
-        <button type="button" class="quiet icon-only small" aria-label=${`${words.png}: ${figure.name}`} title=${words.png} onClick=${savePng}><${Icon} name="download" /></button>
+        <button type="button" class="quiet small" data-testid="save-csv" disabled=${!points.length} aria-label=${`${words.csv}: ${figure.name}`} title=${words.csv} onClick=${saveCsv}>CSV</button>
+        <button type="button" class="quiet small" data-testid="save-png" disabled=${!points.length} aria-label=${`${words.png}: ${figure.name}`} title=${words.png} onClick=${savePng}>PNG</button>
       </figcaption>
-      <div class="plot" ref=${box} role="img" aria-label=${summary(points, figure)}></div>
+      <${Key} figure=${figure} lines=${lines} at=${at} />
+      <div class="plot" ref=${box} role="img" aria-label=${summary(points, lines[0], figure)}></div>
       ${!points.length && html`<p class="chart-empty">${words.empty}</p>`}
     </figure>
   `;
 }
 
-/** Whether a person has zoomed in: then new points must not move what is seen. @param {uPlot} plot */
-function zoomed(plot) {
-  const [x] = plot.data;
-  const { min, max } = plot.scales.x;
-  return !!x?.length && min != null && max != null && (min > x[0] || max < x[x.length - 1]);
+/** The colour, the name and the value of each line. @param {{figure: Figure, lines: Line[], at: number | null}} props */
+const Key = ({ figure, lines, at }) => html`
+  <p class="chart-lines">
+    ${lines.map(
+      (line) => html`<span class="chart-line"
+        ><span class=${`chart-key ${line.colour.slice(2)}`} aria-hidden="true"></span>${lines.length > 1 && html`<span class="chart-line-name">${line.name}</span>`}<span class="chart-value">${valueAt(line, at, figure) || "\u00a0"}</span></span
+      >`,
+    )}
+  </p>
+`;
+
+/** Draw new data; what a person has zoomed into stays. @param {uPlot | null} plot @param {uPlot.AlignedData} data @param {number} last */
+function show(plot, data, last) {
+  if (!plot) return;
+  const kept = zoomed(plot);
+  plot.setData(data, !kept);
+  if (last && !kept) look(plot, last);
 }
 
-/** The chart on its own background, as a picture. @param {Env} env @param {uPlot} plot @param {string} file */
-function savePicture(env, plot, file) {
+/** Look back so many iterations; 0: over all. @param {uPlot | null} plot @param {number} last */
+function look(plot, last) {
+  const x = plot?.data[0];
+  if (!plot || !x?.length) return;
+  const end = x[x.length - 1];
+  plot.setScale("x", { min: last ? Math.max(x[0], end - last) : x[0], max: Math.max(end, x[0] + 1) });
+}
+
+/** Whether a person has zoomed in by dragging: then new points must not move what is seen. @param {uPlot} plot */
+function zoomed(plot) {
+  const [x] = plot.data;
+  const { max } = plot.scales.x;
+  return !!x?.length && max != null && max < x[x.length - 1];
+}
+
+const TITLE = 30; // CSS pixels above the curve in a saved picture
+
+/** The chart on its own background under its name, as a picture. @param {Env} env @param {uPlot} plot @param {Figure} figure @param {Line[]} lines @param {string} file */
+function savePicture(env, plot, figure, lines, file) {
   const from = plot.ctx.canvas;
-  const to = new OffscreenCanvas(from.width, from.height);
+  const scale = from.width / plot.width;
+  const to = new OffscreenCanvas(from.width, from.height + TITLE * scale);
   const paint = /** @type {OffscreenCanvasRenderingContext2D} */ (to.getContext("2d"));
   paint.fillStyle = css(plot.root, "--surface");
   paint.fillRect(0, 0, to.width, to.height);
-  paint.drawImage(from, 0, 0);
+  paint.scale(scale, scale);
+  paint.font = `13px ${css(plot.root, "--font")}`;
+  let x = 12;
+  for (const { name, colour } of lines) {
+    paint.fillStyle = css(plot.root, colour);
+    paint.fillText(lines.length > 1 ? name : `${figure.name} (${figure.note})`, x, 20);
+    x += paint.measureText(lines.length > 1 ? name : "").width + 16;
+  }
+  paint.drawImage(from, 0, TITLE, plot.width, plot.height);
   void to.convertToBlob({ type: "image/png" }).then((blob) => env.save(file, blob));
 }

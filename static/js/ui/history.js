@@ -14,7 +14,7 @@ const pointOf = (status, time) => ({
   trainers: status.trainers,
 });
 
-const REFILL_MS = 10_000; // status comes once a second: what a shorter period left out is read again, but not more often
+const REFILL_MS = 5_000; // status comes once a second and has not every figure: what is new is read from the history at most so often
 
 /**
  * The history numbers iterations from 0, people see how many are done: the figures of iteration 0 stand at 1, as in Status.
@@ -34,39 +34,43 @@ export function extend(points, status, time) {
   return [...points, pointOf(status, time)];
 }
 
-/** Iterations between the last two points. @param {Point[]} points */
-const gap = (points) => (points.length > 1 ? points[points.length - 1].iteration - points[points.length - 2].iteration : 0);
+/** The points up to an iteration, then those that were read from the history. @param {Point[]} points @param {number} upto @param {Point[]} read @returns {Point[]} */
+export function filled(points, upto, read) {
+  const last = read.length ? read[read.length - 1].iteration : upto;
+  return [...points.filter(({ iteration }) => iteration <= upto), ...read, ...points.filter(({ iteration }) => iteration > last)];
+}
 
 /** @param {Env} env @param {string} id */
 export function useHistory(env, id) {
   const points = useSignal(/** @type {Point[]} */ ([]));
   const problem = useSignal("");
-  const loaded = useRef(0);
-  const load = () => {
-    loaded.current = Date.now();
-    return env.api.history(id).then(
+  const read = useRef({ at: 0, upto: 0 }); // when, and the last iteration that the history gave
+  const load = (/** @type {number} */ upto) => {
+    read.current.at = Date.now();
+    return env.api.history(id, upto - 1).then(
       (found) => {
-        points.value = counted(found);
+        points.value = upto ? filled(points.value, upto, counted(found)) : counted(found);
+        read.current.upto = found.length ? found[found.length - 1].iteration + 1 : upto;
         problem.value = "";
       },
       (error) => (problem.value = error.message),
     );
   };
   const open = env.live.connection.value.state === "open";
-  useEffect(() => void load(), [id, open]);
+  useEffect(() => void load(0), [id, open]);
   const status = env.live.status.value;
   useEffect(() => {
     if (!status || status.project !== id) return;
     const longer = extend(points.value, status, Date.now() / 1000);
     if (longer) points.value = longer;
-    const left = longer ? gap(longer) > 1 && Date.now() - loaded.current > REFILL_MS : true;
-    if (left) void load();
+    const behind = !!longer?.length && longer[longer.length - 1].iteration > read.current.upto && Date.now() - read.current.at > REFILL_MS;
+    if (!longer || behind) void load(longer ? read.current.upto : 0);
   }, [status]);
   return { points: points.value, problem: problem.value };
 }
 
 /** All points as comma-separated values, with a head line. @param {Point[]} points */
 export function csvOf(points) {
-  const columns = /** @type {(keyof Point)[]} */ (["iteration", "time", "error", "loss", "vectors", "power", "trainers"]);
+  const columns = /** @type {(keyof Point)[]} */ (["iteration", "time", "error", "loss", "vectors", "power", "trainers", "efficiency", "learning_rate", "latency_ms", "bytes_in", "bytes_out"]);
   return [columns.join(","), ...points.map((point) => columns.map((column) => point[column] ?? "").join(","))].join("\n") + "\n";
 }

@@ -88,7 +88,7 @@ function Body({ env, id, name, project, status, load }) {
       <div class="cell-device"><${MyWorkers} env=${env} project=${id} /></div>
       <div class="cell-main">
         ${first && panel} ${problem && html`<${Problem}>${problem}<//>`}
-        <${Charts} env=${env} points=${points} name=${name} />
+        <${Charts} env=${env} id=${id} points=${points} name=${name} />
         <${AllWorkers} env=${env} project=${id} />
         ${project && status && html`<${Folds} env=${env} project=${project} labels=${status.labels} load=${load} />`}
       </div>

@@ -41,6 +41,14 @@ export interface Point {
   vectors: number;
   power: number;
   trainers: number;
+  /** What only the history has: a live point gets it when the history is read again. */
+  efficiency?: number;
+  learning_rate?: number;
+  /** Median of all browsers, and that of a few by their number. */
+  latency_ms?: number;
+  latencies?: Record<string, number>;
+  bytes_in?: number;
+  bytes_out?: number;
 }
 
 export interface Checkpoint {
@@ -159,7 +167,8 @@ export interface Live {
 export interface Api {
   projects(): Promise<Project[]>;
   project(id: string): Promise<Project>;
-  history(id: string): Promise<Point[]>;
+  /** All, or what comes after an iteration as the server counts them. */
+  history(id: string, after?: number): Promise<Point[]>;
   create(name: string, layers: Layer[], settings: Settings): Promise<Project>;
   act(id: string, action: "start" | "pause" | "reboot"): Promise<unknown>;
   change(id: string, settings: Settings): Promise<unknown>;
