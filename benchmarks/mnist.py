@@ -26,7 +26,7 @@ from benchmarks.report import Report  # noqa: E402 - run as a file, the checkout
 from mlitb import resources  # noqa: E402
 from mlitb.datasets import digits_zip  # noqa: E402
 from mlitb.engine import Engine  # noqa: E402
-from mlitb.model import parse  # noqa: E402
+from mlitb.modelfile import parse  # noqa: E402
 from mlitb.predict import Predictor  # noqa: E402
 from tests.browser.chromium import launch  # noqa: E402
 from tests.running import Running, running, until  # noqa: E402

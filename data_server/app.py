@@ -145,8 +145,11 @@ def _add_editing(app: FastAPI, editing: Editing) -> None:
         return report(await asyncio.to_thread(editing.store.dataset, dataset))
 
     @app.post("/datasets/{dataset}/images", status_code=201, dependencies=[ticket_for("edit")])
-    async def add_image(dataset: str, label: str, request: Request) -> dict[str, Any]:
-        return await editing.add_image(dataset, label, await body_of(request, limits.file_bytes))
+    async def add_images(dataset: str, request: Request, label: str = "") -> dict[str, Any]:
+        data = await body_of(request, limits.file_bytes)
+        if request.headers.get("content-type") == "application/zip":
+            return await editing.add_images(dataset, data)
+        return await editing.add_image(dataset, label, data)
 
 
 def _add_writing(app: FastAPI, store: Store) -> None:

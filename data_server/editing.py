@@ -3,7 +3,8 @@
 Rules of this file:
 - A manifest and a shard never change: a new version has new manifests, which share every shard that is still right.
 - Renaming keeps all shards (they carry indices); merging writes those anew, without decoding a picture.
-- An added picture is a zip of one, and a shard of one until enough of them can be merged into a shard.
+- Added pictures are one more zip (a single one is made a zip of one), and small shards until enough of them can be
+  merged into a whole one.
 """
 
 import asyncio
@@ -89,25 +90,35 @@ class Editing:
         return made.line()
 
     async def add_image(self, dataset: str, label: str, data: bytes) -> dict[str, Any]:
-        """Add one labelled picture; returns the report. Raises Refusal or Unknown."""
-        zipped = _zip_of_one(_label(label), data)
+        """Add one labelled picture; returns what `add_images` does. Raises Refusal or Unknown."""
+        return await self.add_images(dataset, _zip_of_one(_label(label), data))
+
+    async def add_images(self, dataset: str, zipped: bytes) -> dict[str, Any]:
+        """Add a zip of label folders, all of it to train; raises Refusal or Unknown.
+
+        Returns the report, with `added` (how many pictures) and `left_out` (those that were none, with reasons).
+        """
         async with self._turn:
-            return await self._add_image(dataset, zipped)
+            document = await asyncio.to_thread(self.store.dataset, dataset)
+            source = {"sha256": hashlib.sha256(zipped).hexdigest(), "bytes": len(zipped), "names": {}}
+            if any(source["sha256"] == other["sha256"] for other in document["sources"]):
+                return {**report(document, known=True), "added": 0, "left_out": []}
+            with self.store.scratch() as folder:
+                return await self._add_images(document, source, zipped, folder)
 
-    async def _add_image(self, dataset: str, zipped: bytes) -> dict[str, Any]:
-        document = await asyncio.to_thread(self.store.dataset, dataset)
-        source = {"sha256": hashlib.sha256(zipped).hexdigest(), "bytes": len(zipped), "names": {}}
-        if any(source["sha256"] == other["sha256"] for other in document["sources"]):
-            return report(document, known=True)
-        with self.store.scratch() as folder:
-            upload = folder / "picture.zip"
-            upload.write_bytes(zipped)
-            results = []
-            for number, line in enumerate(current_cuts(document)):
-                results.append(await self._cut_one(folder / str(number), upload, document, source, line))
-            return report(await uninterrupted(self._add, document, source, results, upload, folder))
+    async def _add_images(self, document: Document, source: Document, zipped: bytes, folder: Path) -> dict[str, Any]:
+        upload = folder / "pictures.zip"
+        upload.write_bytes(zipped)
+        results = []
+        for number, line in enumerate(current_cuts(document)):
+            results.append(await self._cut_added(folder / str(number), upload, document, source, line))
+        if any(results[0]["manifest"][key]["vectors"] for key in SETS):
+            raise Refusal(422, "pictures that are added are all trained on: leave out folders named test or validation")
+        changed = await uninterrupted(self._add, document, source, results, upload, folder)
+        told = results[0]["report"]
+        return {**report(changed), "added": told["images"], "left_out": told["skipped"]["files"]}
 
-    async def _cut_one(
+    async def _cut_added(
         self, folder: Path, upload: Path, document: Document, source: Document, line: Document
     ) -> dict[str, Any]:
         folder.mkdir()
@@ -126,7 +137,7 @@ class Editing:
                 counts.append({**label, "train": 0})
             counts[place]["train"] += label["train"]
         changed = _next_version(document, [*document["sources"], source], counts)
-        changed["images"] = document["images"] + 1
+        changed["images"] = document["images"] + results[0]["report"]["images"]
         manifests = []
         for line, result in zip(current_cuts(document), results, strict=True):
             manifest = _joined(self.store.cut(line["id"]), result["manifest"])

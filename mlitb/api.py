@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from mlitb.access import Owner, Tickets, data_url
 from mlitb.core.messages import Action
@@ -61,16 +60,22 @@ def shell_of(request: Request) -> Shell:
 Here = Annotated[Shell, Depends(shell_of)]
 
 
-def as_owner(request: Request, shell: Here) -> Shell:
-    """Let only the owner through."""
+def as_uploader(request: Request, shell: Here) -> Shell:
+    """Let only the owner through, with a body of any size: who reads it bounds it."""
     if not shell.owner.asks(request.headers):
         raise HTTPException(403, "only the owner may do this: open the link that the server printed at its start")
+    return shell
+
+
+def as_owner(request: Request, shell: Annotated[Shell, Depends(as_uploader)]) -> Shell:
+    """Let only the owner through."""
     if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
         raise HTTPException(413, f"a request here has at most {MAX_BODY_BYTES} bytes")
     return shell
 
 
 Owned = Annotated[Shell, Depends(as_owner)]
+Uploading = Annotated[Shell, Depends(as_uploader)]
 router = APIRouter(prefix="/api")
 
 
@@ -192,18 +197,6 @@ async def history(shell: Here, project: str, after: int = -1) -> list[dict[str, 
     """Return the figures of the iterations after one (all without it), thinned when they are many."""
     shell.known(project)
     return await shell.projects.history(project, after)
-
-
-@router.get("/projects/{project}/model.json")
-async def download_model(shell: Here, project: str) -> Response:
-    """Return the newest model as a file."""
-    shell.known(project)
-    text, iteration = await shell.projects.model(project)
-    headers = {
-        "content-disposition": f'attachment; filename="{project}-{iteration}.json"',
-        "cache-control": "no-store",
-    }
-    return Response(text, media_type="application/json", headers=headers)
 
 
 @router.post("/tickets")

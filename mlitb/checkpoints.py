@@ -21,6 +21,11 @@ from mlitb.database import Damaged, write_durably
 
 FORMAT = 1
 SUFFIX = ".safetensors"
+BASE = f"base{SUFFIX}"
+"""What a project begins with in place of initial values, when it was made from another model: blocks by name."""
+
+
+Arrays = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Checkpoint:
     iteration: int
     learning_rate: float | None
     labels: tuple[str, ...]
-    arrays: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]  # "parameters" and the optimizer's state, flat
+    arrays: Arrays  # "parameters" and the optimizer's state, flat
     seed: int = 0
     settings: dict[str, Any] = field(default_factory=dict)  # those by which the learning rate decayed so far
 
@@ -51,7 +56,7 @@ class Checkpoints:
         for path in sorted(self.folder.glob("*/*")):
             if path.name.endswith(".part"):
                 path.unlink()
-            elif not _is_checkpoint(path) and not path.name.endswith(".damaged"):
+            elif not _is_checkpoint(path) and path.name != BASE and not path.name.endswith(".damaged"):
                 self.problems.append(f"{path} is no checkpoint of ours: it is left alone; move it elsewhere")
 
     def iterations(self, project: str) -> list[int]:
@@ -88,11 +93,28 @@ class Checkpoints:
         """Delete one checkpoint."""
         self.path(project, iteration).unlink(missing_ok=True)
 
-    def remove(self, project: str) -> None:
-        """Delete all checkpoints of a project."""
+    def write_base(self, project: str, arrays: Arrays) -> None:
+        """Write what a project begins with, durably."""
+        path = self.of(project) / BASE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, to_bytes(Checkpoint(0, None, (), arrays)))
+
+    def base(self, project: str) -> Arrays:
+        """Return what a project begins with, nothing when with initial values; one that is damaged is named."""
+        path = self.of(project) / BASE
+        try:
+            return read_checkpoint(path).arrays if path.exists() else {}
+        except Damaged as error:
+            path.rename(path.with_name(path.name + ".damaged"))
+            self.problems.append(f"{error}: it was put aside, and {project} would begin with initial values")
+            return {}
+
+    def remove(self, project: str, *, but_base: bool = False) -> None:
+        """Delete all checkpoints of a project, and what it began with unless that is to stay."""
         folder = self.of(project)
         for path in folder.glob(f"*{SUFFIX}*"):
-            path.unlink()
+            if not (but_base and path.name == BASE):
+                path.unlink()
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 

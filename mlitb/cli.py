@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlitb import __version__, model_cli, upkeep_cli
+from mlitb import __version__, model_cli, project_cli, upkeep_cli
 from mlitb.dataset_cli import dataset
 from mlitb.simulate_cli import simulate
 from mlitb.worker import worker
@@ -28,7 +28,7 @@ def main() -> None:
     """MLitB: people train one neural network together from their browsers."""
 
 
-for _command in (*upkeep_cli.COMMANDS, *model_cli.COMMANDS):
+for _command in (*upkeep_cli.COMMANDS, *model_cli.COMMANDS, *project_cli.COMMANDS):
     main.add_command(_command)
 
 Command = Callable[..., None]

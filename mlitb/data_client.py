@@ -12,6 +12,8 @@ import httpx
 from mlitb.access import Tickets
 
 TIMEOUT_S = 10.0
+READING_TIMEOUT_S = 120.0
+"""For pictures that are read and cut before the answer comes, after those of others."""
 
 
 class DataServerError(RuntimeError):
@@ -42,6 +44,14 @@ class DataServer:
         """Return a cut's manifest."""
         return await self._ask("GET", f"/cuts/{_part(cut)}/manifest.json")
 
+    async def upload(self, zipped: bytes, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Make a data set of a zip, with the cut that is wanted; return its report."""
+        return await self._ask("POST", "/datasets", ticket="upload", body=zipped, query=wanted)
+
+    async def add_pictures(self, dataset: str, zipped: bytes) -> dict[str, Any]:
+        """Add a zip of label folders to a data set; return the report of its new version."""
+        return await self._ask("POST", f"/datasets/{_part(dataset)}/images", ticket="edit", body=zipped)
+
     async def use(self, dataset: str, project: str) -> None:
         """Register that a project uses a data set, so that nobody deletes it."""
         await self._ask("PUT", f"/datasets/{_part(dataset)}/uses/{_part(project)}", ticket="use")
@@ -50,10 +60,18 @@ class DataServer:
         """Take the registration back."""
         await self._ask("DELETE", f"/datasets/{_part(dataset)}/uses/{_part(project)}", ticket="use")
 
-    async def _ask(self, method: str, path: str, ticket: str = "") -> dict[str, Any]:
+    async def _ask(
+        self, method: str, path: str, ticket: str = "", body: bytes = b"", query: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self._tickets.issue(ticket)}"} if ticket else {}
+        timeout = TIMEOUT_S
+        if body:
+            headers["content-type"] = "application/zip"
+            timeout = READING_TIMEOUT_S
         try:
-            answer = await self._http.request(method, path, headers=headers)
+            answer = await self._http.request(
+                method, path, headers=headers, content=body, params=query, timeout=timeout
+            )
         except httpx.HTTPError as error:
             raise DataServerError(
                 503, f"the data server at {self.url} does not answer ({type(error).__name__}): is it running?"

@@ -65,7 +65,16 @@ def audit_and_checkpoints(db: Database) -> None:
     db.execute("CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID")
 
 
-VERSION = 2
+@MIGRATIONS()
+def about_projects(db: Database) -> None:
+    """What people say of a project: description, author, licence; how its pictures are resized before it has data."""
+    db.execute(
+        "CREATE TABLE about (project TEXT PRIMARY KEY REFERENCES project(id) ON DELETE CASCADE, about TEXT NOT NULL) "
+        "WITHOUT ROWID"
+    )
+
+
+VERSION = 3
 """How many migrations there are: also kept in the database itself, so that an older release can refuse it."""
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from mlitb import resources
 from mlitb.engine import Engine, EngineNetwork
 from mlitb.metrics import Metrics, Tally
-from mlitb.model import Model, ModelError, read
+from mlitb.model import Model, ModelError
+from mlitb.modelfile import read
 from mlitb.pictures import BadPicture, Picture, labelled, pictures_of
 from mlitb.pixels import BadImage, decode
 

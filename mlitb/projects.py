@@ -7,15 +7,18 @@ Rules of this file:
 """
 
 import asyncio
+import hashlib
 import itertools
+import json
 import logging
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, cast
 
+from mlitb.checkpoints import Arrays
 from mlitb.core.events import Attached, Created, Restored, Wished
 from mlitb.core.messages import Action, Control
 from mlitb.core.network import plan
@@ -23,7 +26,7 @@ from mlitb.core.refusal import Refusal
 from mlitb.disk import Disk
 from mlitb.engine import EngineError
 from mlitb.keeping import Keeping
-from mlitb.model import Model, to_json
+from mlitb.model import ABOUT, Model
 from mlitb.pixels import Mode
 from mlitb.runtime import Runtime
 from mlitb.storage import NUMBERS, Checkpoint, Damaged, Project, Storage
@@ -92,7 +95,13 @@ class Projects:
         elif had:
             log.error("%s: no checkpoint of it can be used: it stands at its seed, and is paused", record.id)
             record = replace(record, running=False)
+        await self._bring_base(record.id)
         self._restore(record, checkpoint)
+
+    async def _bring_base(self, project: str) -> None:
+        base = await self.disk.ask(self.storage.checkpoints.base, project)
+        if base:
+            self.runtime.bases[project] = base
 
     async def drain(self, beyond_s: float) -> None:
         """Let open iterations end, at most so long after their T, save, and tell the browsers to come back."""
@@ -134,25 +143,45 @@ class Projects:
             self.runtime.feed(Attached(record.id, manifest))
 
     # ------------------------------------------------------------------------------------------------ the owner
-    async def create(self, name: str, layers: list[dict[str, Any]], settings: dict[str, Any]) -> str:
-        """Create a project, paused and without data; return its id. Raise Refusal."""
+    async def create(
+        self,
+        name: str,
+        layers: Sequence[dict[str, Any]],
+        settings: dict[str, Any],
+        about: Mapping[str, str] | None = None,
+        base: Arrays | None = None,
+    ) -> str:
+        """Create a project, paused and without data; return its id. Raise Refusal.
+
+        `base` are blocks of parameters, by name, with which it begins in place of initial values.
+        """
         await asyncio.to_thread(self._try_network, layers)
-        project = self._new_id(name)
+        project = self.new_id(name)
         seed = settings.get("seed", secrets.randbits(31))
         self.runtime.feed(Created(project, name, tuple(layers), settings, seed))
-        self._records[project] = Project(project, name, tuple(layers), settings, seed)
+        self._records[project] = Project(project, name, tuple(layers), settings, seed, about=dict(about or {}))
         self._pending[project] = {}
+        if base:
+            self.runtime.bases[project] = base
+            await self.keeping.now(f"base {project}", self.storage.checkpoints.write_base, project, base)
         await self.persist(project)
         return project
 
-    def _try_network(self, layers: list[dict[str, Any]]) -> None:
+    async def describe(self, project: str, about: Mapping[str, str]) -> None:
+        """Change what people say of a project."""
+        record = self._records[project]
+        self._records[project] = replace(record, about={**record.about, **about})
+        await self.persist(project)
+
+    def _try_network(self, layers: Sequence[dict[str, Any]]) -> None:
         plan(layers, 1)
         try:
             self.runtime.engine.network(layers, 1, 1)
         except EngineError as error:
             raise Refusal(422, f"layers: {error}") from error
 
-    def _new_id(self, name: str) -> str:
+    def new_id(self, name: str) -> str:
+        """Make an id that no project has."""
         base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:MAX_ID] or "project"
         number, project = 1, base
         while project in self._records:
@@ -177,9 +206,9 @@ class Projects:
         if project in self._records:
             await self.persist(project)
 
-    def audit(self, project: str, action: str, address: str, detail: dict[str, Any]) -> None:
-        """Note what the owner did."""
-        row = Audited("owner", address, project, action, detail)
+    def audit(self, project: str, action: str, address: str, detail: dict[str, Any], who: str = "owner") -> None:
+        """Note what the owner, or a visitor, did."""
+        row = Audited(who, address, project, action, detail)
         self.keeping.keep(f"audit {row.time}", self.storage.add_action, row)
 
     async def actions(self, project: str = "") -> list[dict[str, Any]]:
@@ -230,28 +259,45 @@ class Projects:
         """Make a new, paused project that goes on from a kept checkpoint; return its id. Raise Refusal."""
         checkpoint = await self.checkpoint(project, iteration)
         record = replace(
-            self._current(project), id=self._new_id(name), name=name, seed=checkpoint.seed, running=False,
+            self._current(project), id=self.new_id(name), name=name, seed=checkpoint.seed, running=False,
             settings=checkpoint.settings or self._current(project).settings, created=time.time(),
         )  # fmt: skip
+        await self.adopt(record, checkpoint, self.runtime.bases.get(project, {}))
+        await self.disk.ask(self.storage.copy_history, project, record.id, iteration)
+        return record.id
+
+    async def adopt(self, record: Project, checkpoint: Checkpoint, base: Arrays | None = None) -> None:
+        """Take in a project that stands where a checkpoint says."""
         self._records[record.id] = record  # its name is taken from here on
         try:
             await self.disk.ask(self.storage.put_project, record)
             await self.disk.ask(self.storage.save, record.id, checkpoint)
-            await self.disk.ask(self.storage.copy_history, project, record.id, iteration)
+            if base:
+                await self.disk.ask(self.storage.checkpoints.write_base, record.id, base)
         finally:
             del self._records[record.id]
+        if base:
+            self.runtime.bases[record.id] = base
         self._restore(record, checkpoint)
         self.keeping.keep("copy", self.storage.keep_copy)
-        return record.id
 
     async def attach(self, project: str, manifest: dict[str, Any]) -> None:
-        """Give a project a cut's data; raise Refusal."""
+        """Give a project a cut's data, in the place of an older version's; raise Refusal."""
         record = self._records[project]
         if any(known["cut"] == manifest["cut"] for known in record.manifests):
             raise Refusal(409, f"this project has the data set {manifest['dataset']} already")
         self.runtime.feed(Attached(project, manifest))
-        self._records[project] = replace(record, manifests=(*record.manifests, manifest))
+        kept = {known["dataset"]: known for known in record.manifests} | {manifest["dataset"]: manifest}
+        self._records[project] = replace(record, manifests=tuple(kept.values()))
         await self.persist(project)
+
+    def taught(self, project: str) -> str:
+        """Name the data set of the pictures that were taught to a project; empty while there is none."""
+        return next((known["dataset"] for known in self._records[project].manifests if known.get("taught")), "")
+
+    def data_vectors(self, project: str) -> int:
+        """Count the vectors of a project's data, also of what the next close admits."""
+        return sum(known["vectors"] for known in self._records[project].manifests)
 
     async def persist(self, project: str) -> None:
         """Store a project's record as it is now."""
@@ -282,30 +328,31 @@ class Projects:
         """Return the figures of the iterations after one, thinned when they are many."""
         return await self.disk.ask(self.storage.history, project, after)
 
-    async def model(self, project: str) -> tuple[str, int]:
-        """Return a project's newest model as JSON text, and its iteration; raise Refusal before there is one."""
+    def snapshot(self, project: str) -> Model:
+        """Return a project's newest model, also in the middle of an iteration; raise Refusal before there is one."""
         vectors = self.runtime.vectors.get(project)
         if vectors is None or not vectors.parameters.size:
             raise Refusal(409, "this project has no model yet: give it data first")
-        view = self.runtime.master.project(project)
-        model = Model(
+        view, record = self.runtime.master.project(project), self._records[project]
+        return Model(
             name=view["name"], layers=view["layers"], labels=view["labels"], parameters=vectors.parameters,
-            iteration=view["iteration"], resize=self._resize(project), settings=view["settings"], seed=view["seed"],
+            iteration=view["iteration"], resize=self.mode(project), settings=view["settings"], seed=view["seed"],
             figures=dict(self._figures.get(project, {})), engine=self.runtime.engine.sha256,
+            learning_rate=view["learning_rate"], state=vectors.state,
+            data=tuple(_trained_on(manifest) for manifest in record.manifests),
+            about={key: record.about[key] for key in ABOUT if record.about.get(key)},
         )  # fmt: skip
-        return await asyncio.to_thread(self._to_json, model), model.iteration
 
-    def _to_json(self, model: Model) -> str:
-        return to_json(model, self.runtime.engine.network(model.layers, len(model.labels), 1).layout)
-
-    def _resize(self, project: str) -> Mode:
-        manifests = self._records[project].manifests
-        return cast(Mode, manifests[0]["mode"]) if manifests else "crop"
+    def mode(self, project: str) -> Mode:
+        """Tell how pictures are made to fit a project's input: as those of its model's or its first data set's."""
+        record = self._records[project]
+        return cast(Mode, record.about.get("resize") or (record.manifests[0]["mode"] if record.manifests else "crop"))
 
     def _view(self, project: str) -> dict[str, Any]:
         view = self.runtime.master.project(project, self.runtime.clock())
         datasets = [{key: manifest[key] for key in SHOWN} for manifest in self._records[project].manifests]
-        return {**view, "status": asdict(view["status"]), "datasets": datasets}
+        about = {key: self._records[project].about.get(key, "") for key in ABOUT}
+        return {**view, "status": asdict(view["status"]), "datasets": datasets, "about": about}
 
     # -------------------------------------------------------------------------------------- what the core wants kept
     def _record(self, project: str, figures: dict[str, Any]) -> None:
@@ -354,3 +401,10 @@ class Projects:
         self._figures.pop(project, None)
         self.keeping.forget(project)
         self.keeping.keep(f"remove {project}", self.storage.remove_project, project)
+
+
+def _trained_on(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell which pictures a manifest stands for, by a hash of all that it says (and it names every shard's)."""
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    told = {key: manifest[key] for key in ("dataset", "cut", "vectors")}
+    return {**told, "manifest": hashlib.sha256(text.encode()).hexdigest()}

@@ -29,6 +29,11 @@ def templates() -> Path:
     return root() / "templates"
 
 
+def schema(name: str) -> Path:
+    """Return the JSON Schema of a format, such as "model-1"."""
+    return HERE / "schemas" / f"{name}.json"
+
+
 def engine() -> bytes:
     """Return the bytes of engine.wasm; raise ResourceMissing when it was not built."""
     path = static() / "engine.wasm"

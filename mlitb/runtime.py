@@ -15,7 +15,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from mlitb import wire
@@ -73,6 +73,7 @@ class Runtime:
         self.master = Master(PROTOCOL, engine.sha256, save_every)
         self.vectors: dict[str, Vectors] = {}
         self.restored: dict[str, Vectors] = {}  # for the Restore that follows Restored
+        self.bases: dict[str, Mapping[str, Vector]] = {}  # what projects begin with: blocks in place of initial values
         self.numbers: Iterator[int] = itertools.count(1)
         self.issue: Callable[[int], str] = lambda _number: secrets.token_urlsafe(24)
         self.recall: Callable[[str], int | None] = lambda _token: None  # the number that a token was issued for
@@ -243,6 +244,7 @@ class Runtime:
         self._jobs.forget(project)
         self.vectors.pop(project, None)
         self.restored.pop(project, None)
+        self.bases.pop(project, None)
         self.on_forget(project)
         if project in self._stepping:  # dropped, but the core still waits to hear of it
             self._stepped(project, False, 0.0)
@@ -281,7 +283,12 @@ class Runtime:
         self._stepped(effect.project, True, effect.learning_rate)
 
     def _fresh(self, effect: Initialise) -> Vector:
-        return self.engine.network(effect.layers, effect.labels, 1).initial(effect.seed)
+        network = self.engine.network(effect.layers, effect.labels, 1)
+        fresh, base = network.initial(effect.seed), self.bases.get(effect.project, {})
+        for block in network.layout:
+            if block.name in base:
+                fresh[block.offset : block.offset + block.size] = base[block.name].reshape(-1)
+        return fresh
 
     # ------------------------------------------------------------------------------------------ work in slices
     def _work(self, project: str, work: Any) -> None:

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mlitb import __version__, resources
+from mlitb import __version__, resources, teaching
 from mlitb.access import Guard, HostPolicy, Owner, Tickets
 from mlitb.api import Shell, router
 from mlitb.core.messages import PROTOCOL
@@ -31,6 +31,7 @@ from mlitb.core.refusal import Refusal
 from mlitb.data_client import DataServer, DataServerError
 from mlitb.disk import NotStored
 from mlitb.live import Live
+from mlitb.model_api import router as model_router
 from mlitb.projects import Projects
 from mlitb.settings import Settings
 from mlitb.upkeep import audit_all, probes
@@ -94,13 +95,15 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
     live.on_control = projects.controlled
     policy = HostPolicy(settings.lan, settings.allow_hosts)
     shell = Shell(settings, projects, engine, owner, tickets, data_server, live)
-    app.state.shell = shell
+    app.state.shell, app.state.turns = shell, teaching.Turns()
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(Faults, partial(_error_answer, app))
     app.add_middleware(Guard, policy, settings.public_url, settings.data_url, settings.data_port, shell.refused)
     app.include_router(probes)
+    app.include_router(model_router, dependencies=audit_all)
     app.include_router(router, dependencies=audit_all)
     app.include_router(upkeep_router, dependencies=audit_all)
+    app.include_router(teaching.router, dependencies=audit_all)
     _add_errors(app)
     _add_pages(app, shell)
     app.mount("/static", RevalidatedFiles(directory=resources.static()), name="static")

@@ -5,8 +5,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_PARAMETERS = 16_000_000
-"""Largest network accepted. It bounds the largest frame: 64 MB of float32 and its head."""
+from mlitb.core.network import MAX_PARAMETERS
 
 MAX_HEAD_BYTES = 1 << 20
 """Largest JSON head of a frame."""
@@ -31,14 +30,13 @@ class Settings:
     internal_data_url: str = ""  # what the master itself calls the data server; default: loopback
     max_clients_per_address: int = 256
     max_messages_per_second: float = 200.0
-    max_parameters: int = MAX_PARAMETERS
     checkpoint_s: float = 10.0  # between two checkpoints; 0: after each iteration
     relay_logs: bool = False  # the data server's lines go through the master's log, in its format
 
     @property
     def max_frame_bytes(self) -> int:
         """Largest WebSocket message that is read."""
-        return self.max_parameters * 4 + MAX_HEAD_BYTES
+        return MAX_PARAMETERS * 4 + MAX_HEAD_BYTES
 
     @property
     def master_dir(self) -> Path:

@@ -46,13 +46,14 @@ class Project:
     running: bool = False
     manifests: tuple[dict[str, Any], ...] = ()
     created: float = field(default_factory=time.time)
+    about: dict[str, str] = field(default_factory=dict)  # model.ABOUT, and "resize" of the model that it began with
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
     """One control action for the audit: who did what."""
 
-    who: str  # "owner", or "command line"
+    who: str  # "owner", "visitor" or "command line"
     address: str
     project: str
     action: str
@@ -110,16 +111,18 @@ class Storage:
             "manifests=excluded.manifests, created=excluded.created, hash=excluded.hash",
             (*row, row_hash(row)),
         )
+        self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (project.id, json.dumps(project.about)))
 
     def projects(self) -> list[Project]:
         """Return all projects, oldest first."""
         rows = self._db.execute(
-            "SELECT id, name, layers, settings, seed, running, manifests, created FROM project ORDER BY created, id"
+            "SELECT id, name, layers, settings, seed, running, manifests, created, coalesce(about, '{}') "
+            "FROM project LEFT JOIN about ON about.project = id ORDER BY created, id"
         )
         return [
             Project(
                 row[0], row[1], tuple(json.loads(row[2])), json.loads(row[3]), row[4], bool(row[5]),
-                tuple(json.loads(row[6])), row[7],
+                tuple(json.loads(row[6])), row[7], json.loads(row[8]),
             )
             for row in rows
         ]  # fmt: skip
@@ -179,7 +182,7 @@ class Storage:
         """Delete a project's history and checkpoints (it starts again from its seed)."""
         self._db.execute("DELETE FROM history WHERE project = ?", (project,))
         self._db.execute("DELETE FROM checkpoint WHERE project = ?", (project,))
-        self.checkpoints.remove(project)
+        self.checkpoints.remove(project, but_base=True)
 
     def forget_after(self, project: str, iteration: int) -> int:
         """Delete the figures of iterations whose steps no checkpoint holds; return how many."""

@@ -35,14 +35,15 @@ async def audited(request: Request, shell: Here) -> AsyncIterator[None]:
     if action == "create":
         project = shell.projects.views()[-1]["id"]
     address = request.client.host if request.client else "unknown"
-    shell.projects.audit(project, action, address, detail)
+    who = "owner" if shell.owner.asks(request.headers) else "visitor"
+    shell.projects.audit(project, action, address, detail, who)
 
 
 def _action(request: Request) -> str:
     """Name an action by its route: the last word of the path, but for the projects themselves."""
     word = request.url.path.rstrip("/").rpartition("/")[2]
     if "project" not in request.path_params:
-        return {"projects": "create", "tickets": "ticket"}.get(word, word)
+        return {"projects": "create", "from-model": "create", "tickets": "ticket"}.get(word, word)
     own = word == request.path_params["project"]
     return {"PATCH": "set", "DELETE": "remove"}.get(request.method, word) if own else word
 

@@ -51,7 +51,7 @@ def restore(file: Path, data_dir: Path) -> None:
     try:
         report = prepare_restore(data_dir, file)
         if running:
-            _ask(data_dir, "POST", "/api/restart")
+            ask(data_dir, "POST", "/api/restart")
             click.echo("The server starts again with it; browsers come back by themselves.")
         else:
             kept = finish_restore(data_dir)
@@ -92,7 +92,7 @@ ITERATION = click.argument("iteration", type=click.IntRange(0))
 @DATA_DIR
 def list_checkpoints(project: str, data_dir: Path) -> None:
     """Print the kept checkpoints of PROJECT, newest first."""
-    rows = _ask(data_dir, "GET", f"/api/projects/{project}/checkpoints")
+    rows = ask(data_dir, "GET", f"/api/projects/{project}/checkpoints")
     click.echo(f"{'iteration':>10}  {'saved':<19}  {'loss':>8}  {'error':>7}  {'bytes':>12}")
     for row in rows:
         loss = "" if row["loss"] is None else f"{row['loss']:.4f}"
@@ -107,7 +107,7 @@ def list_checkpoints(project: str, data_dir: Path) -> None:
 @DATA_DIR
 def restore_checkpoint(project: str, iteration: int, data_dir: Path) -> None:
     """Take PROJECT back to the checkpoint of ITERATION; what it was is kept as a checkpoint, too."""
-    view = _ask(data_dir, "POST", f"/api/projects/{project}/checkpoints/{iteration}/restore")
+    view = ask(data_dir, "POST", f"/api/projects/{project}/checkpoints/{iteration}/restore")
     click.echo(f"{project} stands where it stood at iteration {iteration}; it goes on as {view['status']['iteration']}")
 
 
@@ -118,7 +118,7 @@ def restore_checkpoint(project: str, iteration: int, data_dir: Path) -> None:
 @DATA_DIR
 def branch(project: str, iteration: int, name: str, data_dir: Path) -> None:
     """Make the new, paused project NAME from a checkpoint of PROJECT, with its data and history."""
-    view = _ask(data_dir, "POST", f"/api/projects/{project}/checkpoints/{iteration}/branch", {"name": name})
+    view = ask(data_dir, "POST", f"/api/projects/{project}/checkpoints/{iteration}/branch", {"name": name})
     click.echo(f"{view['id']} goes on from iteration {iteration} of {project} when you start it")
 
 
@@ -128,8 +128,16 @@ def _when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def _ask(data_dir: Path, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Ask the master that runs on a data folder; raise ClickException with its sentence."""
+def ask(
+    data_dir: Path,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    file: Path | None = None,
+    params: dict[str, Any] | None = None,
+) -> Any:
+    """Ask the master that runs on a data folder, with a JSON body or a file; raise ClickException with its sentence."""
     import httpx
 
     from mlitb.folder import read_owner
@@ -140,9 +148,11 @@ def _ask(data_dir: Path, method: str, path: str, body: dict[str, Any] | None = N
     try:
         token = (data_dir / "owner-token").read_text().strip()
         headers = {"authorization": f"Bearer {token}"}
+        content = file.read_bytes() if file else None
         answer = httpx.request(
-            method, running.url + path, json=body, headers=headers, trust_env=False, timeout=60, verify=False
-        )
+            method, running.url + path, json=body, content=content, params=params, headers=headers, trust_env=False,
+            timeout=60, verify=False,
+        )  # fmt: skip
         found = answer.json()
     except (OSError, httpx.HTTPError, ValueError) as error:
         raise click.ClickException(f"the server at {running.url} does not answer ({error})") from error

@@ -242,6 +242,16 @@ class Anything(RuleBasedStateMachine):
             self.cuts += 1
             self.world.feed(Attached(name, manifest(f"c{self.cuts}", ["a", label] if label != "a" else ["a"], counts)))
 
+    @rule(name=st.sampled_from(NAMES), label=st.sampled_from("abcdef"), more=st.integers(1, 40), gone=st.integers(0, 2))
+    def a_newer_version(self, name: str, label: str, more: int, gone: int) -> None:
+        project = self.world.project(name) if name in self.world.vectors else None
+        newest = [*project.cuts, *project._attached][-1:] if project else []
+        for old in newest:
+            self.cuts += 1
+            version = manifest(f"c{self.cuts}", list(dict.fromkeys((*old.labels, label))), [more])
+            rows = [{"hash": hash_, "count": count, "bytes": size} for hash_, count, size in old.shards[gone:]]
+            self.world.feed(Attached(name, {**version, "dataset": old.dataset, "shards": rows + version["shards"]}))
+
     @rule(number=some)
     def a_visitor_controls(self, number: int) -> None:
         browser = self.pick(number)

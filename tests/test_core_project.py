@@ -70,6 +70,32 @@ def test_a_new_label_grows_the_network_at_the_close_while_training_runs(world: W
     assert browser.refused == []
 
 
+def test_a_newer_version_of_a_data_set_takes_the_older_ones_place(world: World) -> None:
+    browser = world.browsers[1]
+    world.unpack(browser)
+    old = manifest("c", ["a", "b"], [32] * 4)
+    new = manifest("newer", ["a", "b", "new"], [20])
+    kept, gone = old["shards"][1:], old["shards"][0]["hash"]
+    before = browser.assigns[1]
+    world.feed(Attached("p", {**new, "dataset": old["dataset"], "shards": kept + new["shards"]}))
+    world.close()
+    pool = world.project().crew.pool
+    assert (pool.vectors, gone in pool.shards) == (3 * 32 + 20, False)
+    assert world.project().labels == ("a", "b", "new")
+    assert [cut.id for cut in world.project().cuts] == ["newer"]
+    now = {shard.hash: shard for shard in browser.assigns[1].shards}
+    assert gone not in now
+    assert [now[shard.hash].labels for shard in before.shards if shard.hash in now] == [(0, 1, 2)] * 3
+    world.answer(browser)
+    assert browser.refused == []
+
+
+def test_two_data_sets_with_one_shard_are_refused(world: World) -> None:
+    other = {**manifest("other", ["a", "b"], [32]), "shards": manifest("c", [], [32])["shards"]}
+    with pytest.raises(Refusal, match="holds already"):
+        world.feed(Attached("p", other))
+
+
 def test_what_waits_for_a_close_is_admitted_together(world: World) -> None:
     world.feed_attach("more", ["c"], [16])
     world.feed_attach("even more", ["d", "c"], [16])

@@ -10,7 +10,8 @@ import pytest
 from mlitb import resources
 from mlitb.demo import LAYERS
 from mlitb.engine import Engine
-from mlitb.model import Model, ModelError, parse, to_json
+from mlitb.model import Model, ModelError, to_json
+from mlitb.modelfile import parse
 
 ENGINE = Engine(resources.engine())
 LABELS = tuple("0123456789")
@@ -72,7 +73,7 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (change("layers", None), "layers"),
         (change("layers", [{"type": "input", "width": 8, "height": 8, "channels": 1}, {"type": "magic"}]), "magic"),
         (change("labels", []), "labels"),
-        (change("labels", ["a", "b"]), "shape"),
+        (change("labels", ["a", "b"]), "labels disagree with the outputs"),
         (change("parameters/conv1.bias", None), "conv1.bias"),
         (change("parameters/more", {"shape": [1], "data": [1]}), "more"),
         (change("parameters/conv1.bias/shape", [3]), "conv1.bias"),

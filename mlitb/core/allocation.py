@@ -113,6 +113,24 @@ class Pool:
             self.shards[shard.hash] = self.unowned[shard.hash] = shard
             self.vectors += shard.count
 
+    def renew(self, gone: Iterable[str], shards: Iterable[Stock]) -> None:
+        """Put a newer version's shards in the place of the older one's; who holds what both have goes on holding it."""
+        new = {shard.hash: shard for shard in shards}
+        for hash_ in gone:
+            if hash_ in new:
+                self.shards[hash_].labels = new.pop(hash_).labels
+                self.changed.update((holder.key, holder) for holder in self.shards[hash_].holders)
+            else:
+                self._discard(hash_)
+        self.stock(new.values())
+
+    def _discard(self, hash_: str) -> None:
+        stock = self.shards.pop(hash_)
+        for holder in list(stock.holders):
+            self._take(holder, stock)
+        del self.unowned[hash_]
+        self.vectors -= stock.count
+
     def enter(self, holder: Holder) -> None:
         """Let a trainer in and give it shards."""
         assert holder.key not in self.holders, f"{holder.key} holds already"

@@ -32,6 +32,7 @@ class Settings:
     local_rate: float = 0.05
     local_momentum: float = 0.9
     local_batch: int = 16  # 1, 4 or 16 vectors a local step
+    volunteers_teach: bool = False  # whether visitors may add pictures and labels
     hyper: Hyper = field(default_factory=Hyper)
 
     @property
@@ -60,6 +61,7 @@ class Settings:
             local_rate=_share("local_rate", own["local_rate"], 1e-9, 10.0),
             local_momentum=_share("local_momentum", own["local_momentum"], 0.0, 0.99999),
             local_batch=_batch(own["local_batch"]),
+            volunteers_teach=_flag("volunteers_teach", own["volunteers_teach"]),
             hyper=Hyper.parse(merged),
         )
 

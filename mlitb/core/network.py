@@ -27,8 +27,8 @@ Shape = tuple[int, int, int]
 MAX_LAYERS = 256
 MAX_SIDE = 4096
 MAX_CHANNELS = 65_536
-MAX_PARAMETERS = 64_000_000
-"""256 MB: beyond it no browser can hold parameters, gradient and activations together."""
+MAX_PARAMETERS = 16_000_000
+"""64 MB of float32: what a phone's browser holds twice (parameters, gradient); the largest frame follows from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +353,7 @@ _FREE_AFTER_GROWTH = {
     "global_average_pool",
 }
 
-_COMMON = {"type", "name", "frozen", "learning_rate", "l2"}
+COMMON_KEYS = {"type", "name", "frozen", "learning_rate", "l2"}
 _WINDOW = {"stride", "padding", "rounding"}
 KEYS: dict[str, set[str]] = {
     "input": {"width", "height", "channels", "mean", "std", "shift", "flip", "crop"},
@@ -391,7 +391,7 @@ def _kind_and_name(index: int, spec: Any, earlier: list[Layer]) -> tuple[str, st
         raise Refusal(422, f"layer {index}: its name must be a text of 1 to 64 bytes, not {name!r}")
     if any(layer.name == name for layer in earlier):
         raise Refusal(422, f"layer {index}: the name {name} is used twice")
-    if unknown := set(spec) - _COMMON - KEYS.get(kind, set()):
+    if unknown := set(spec) - COMMON_KEYS - KEYS.get(kind, set()):
         raise Refusal(422, f"{name}: a {kind} layer has no {sorted(map(str, unknown))[0]!r}")
     if (kind == "input") != (index == 0):
         raise Refusal(422, f"{name}: a network has exactly one input layer, the first")

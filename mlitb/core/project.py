@@ -323,8 +323,10 @@ class Project:
         for cut in self._attached:
             self.layers = network.filled(self.layers, cut.mean, cut.std)
             self._admitted = merged(self._admitted, cut.labels)
-            self.cuts.append(cut)
-            self.crew.pool.stock(cut.stocks(self._admitted))
+            older = [other for other in self.cuts if other.dataset == cut.dataset]
+            self.cuts = [other for other in self.cuts if other not in older] + [cut]
+            gone = [hash_ for other in older for hash_, _, _ in other.shards]
+            self.crew.pool.renew(gone, cut.stocks(self._admitted))
         if self._attached:
             self._hold_back()
         self._attached = []
@@ -419,12 +421,16 @@ class Project:
 
     # -------------------------------------------------------------------------------------------- wishes
     def attach(self, event: Attached, now: float) -> None:
-        """Take in a cut at the next close, or at once when no iteration is open; raises Refusal."""
+        """Take in a cut at the next close, or at once when no iteration is open; raises Refusal.
+
+        It takes the place of an older cut of the same data set.
+        """
         cut = Cut.parse(event.manifest)
         cut.require_shape(self.network.input)
-        known = {hash_ for other in (*self.cuts, *self._attached) for hash_, _, _ in other.shards}
         if any(other.id == cut.id for other in (*self.cuts, *self._attached)):
             raise Refusal(409, f"{self.id} uses cut {cut.id} already")
+        others = [other for other in (*self.cuts, *self._attached) if other.dataset != cut.dataset]
+        known = {hash_ for other in others for hash_, _, _ in other.shards}
         if known.intersection(hash_ for hash_, _, _ in cut.shards) or len(set(cut.shards)) < len(cut.shards):
             raise Refusal(409, f"cut {cut.id} has a shard that {self.id} holds already")
         labels = self._admitted

@@ -44,6 +44,11 @@ def _add(served: Served, label: str, data: bytes) -> httpx.Response:
     return served.client.post("/datasets/d1/images", params={"label": label}, content=data, headers=bearer("edit"))
 
 
+def _add_zip(served: Served, files: dict[str, bytes]) -> httpx.Response:
+    headers = bearer("edit") | {"content-type": "application/zip"}
+    return served.client.post("/datasets/d1/images", content=make_zip(files), headers=headers)
+
+
 def _unzipped(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
@@ -135,6 +140,23 @@ def test_added_pictures_come_in_small_shards_that_are_merged(served: Served) -> 
     served.assert_clean()
     answer = served.client.post("/datasets/d1/cuts", params={**SHAPE, "seed": 1}, headers=bearer("upload"))
     assert _contents(served, served.manifest(answer.json())) == _expected(files, {})
+
+
+def test_a_zip_of_pictures_is_one_more_version(served: Served) -> None:
+    files = labelled(2, 16)
+    served.made(make_zip(files))
+    more = {f"new/{number}": picture(7000 + number) for number in range(19)} | {"0/more": picture(6999)}
+    report = _add_zip(served, {**more, "new/broken.png": b"no picture"}).json()
+    assert (report["version"], report["added"], report["images"]) == (2, 20, 52)
+    assert [left["name"] for left in report["left_out"]] == ["new/broken.png"]
+    manifest = served.manifest(report)
+    assert [shard["count"] for shard in manifest["shards"]] == [16, 16, 20]
+    assert _contents(served, manifest) == _expected({**files, **more}, {})
+    again = _add_zip(served, {**more, "new/broken.png": b"no picture"}).json()
+    assert (again["known"], again["added"], again["version"]) == (True, 0, 2)
+    held = _add_zip(served, {"train/0/a": picture(1), "test/0/b": picture(2)})
+    assert (held.status_code, "leave out folders named test" in held.json()["detail"]) == (422, True)
+    served.assert_clean()
 
 
 def test_pictures_added_at_once_all_arrive(served: Served) -> None:

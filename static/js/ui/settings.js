@@ -9,6 +9,9 @@ import { text } from "./text.js";
 
 const PERIOD = /** @type {Hyper} */ ({ key: "period", label: text.create.period, hint: text.create.periodHint, kind: "number", value: 4, min: 0.2, max: 60 });
 
+const TEACHING = /** @type {Hyper} */ ({ key: "volunteers_teach", label: text.settings.teaching, hint: text.settings.teachingHint, kind: "switch", value: false });
+const OWN = [PERIOD, TEACHING];
+
 /** @param {Event} event */
 const typed = (event) => {
   const control = /** @type {HTMLInputElement} */ (event.target);
@@ -22,7 +25,7 @@ const typed = (event) => {
 export function readHyper(values, before) {
   /** @type {Record<string, number | string | boolean>} */
   const changed = {};
-  for (const { key, label, kind } of [PERIOD, ...HYPER]) {
+  for (const { key, label, kind } of [...OWN, ...HYPER]) {
     if (!(key in values) || String(before[key] ?? "") === values[key]) continue;
     const value = kind === "number" ? Number(values[key]) : kind === "switch" ? values[key] === "true" : values[key];
     if (kind === "number" && (values[key].trim() === "" || !Number.isFinite(value))) return { changed, problem: text.settings.number(label) };
@@ -61,7 +64,7 @@ function Control({ hyper, tied, value, set }) {
 /** @param {{env: Env, project: Project, onSaved: () => void}} props */
 export function SettingsPanel({ env, project, onSaved }) {
   const before = project.settings;
-  const known = [PERIOD, ...HYPER].filter(({ key }) => key in before);
+  const known = [...OWN, ...HYPER].filter(({ key }) => key in before);
   const edits = useSignal(/** @type {Record<string, string>} */ ({}));
   const outcome = useSignal({ good: "", bad: "" });
   const values = { ...Object.fromEntries(known.map(({ key }) => [key, String(before[key])])), ...edits.value };

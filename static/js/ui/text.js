@@ -282,6 +282,8 @@ export const text = {
     defaults: "default",
     none: "off",
     other: "Other settings",
+    teaching: "Volunteers may teach",
+    teachingHint: "Anyone with the link may add pictures and labels, which stay",
   },
 
   network: {
