@@ -4,11 +4,10 @@
 
 One iteration is: every browser's answer handled, the close, the opening with orders for all. Nothing is encoded or
 sent; the reduce of a network of the paper's size is measured beside it. CPU time of this process, the best of several.
-The collector of garbage is off, as the server has it in its hot path (gc.freeze after the start).
+The collector of garbage is on, and told the same as in the server (mlitb/collector.py).
 """
 
 import argparse
-import gc
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.report import Report  # noqa: E402 - run as a file, the checkout is not on the path
+from mlitb import collector  # noqa: E402
 from mlitb.core import messages as m  # noqa: E402
 from mlitb.core import optimizer, reduction  # noqa: E402
 from mlitb.core.events import Attached, Connected, Created, Effect, Received, Send, Step, Stepped, Ticked  # noqa: E402
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    gc.disable()
+    collector.spare()
     report = Report("The core, per iteration")
     for workers in (100, 1000, 10_000):
         crowd = Crowd(workers)

@@ -26,7 +26,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from mlitb import resources
+from mlitb import collector, resources
 from mlitb.access import Owner, Tickets
 from mlitb.backup import finish_restore
 from mlitb.connection import Connection
@@ -404,4 +404,5 @@ async def _announced(server: uvicorn.Server, both: asyncio.Event, owner: Owner, 
     while not (server.started and both.is_set()) and not server.should_exit:
         await asyncio.sleep(0.02)
     if server.started and not server.should_exit:
+        collector.spare()
         await announce(owner)

@@ -93,3 +93,22 @@ def test_local_steps_go_round_as_often_as_the_budget_allows(world: World) -> Non
     assert world.master.status("p", 0).efficiency == pytest.approx(128 / 1250)
     [row] = world.master.roster("p", browser.number, 0).rows
     assert row.state != "saturated"
+
+
+def test_what_was_computed_is_credited_to_the_shards_before_the_list_changes(world: World) -> None:
+    browser = world.worker()
+    shards = world.project().crew.pool.shards
+    first = list(shards.values())
+    for _ in range(2):
+        world.answer(browser)
+        world.close()
+    world.attach("more", ["a", "b"], [32])
+    world.answer(browser)
+    world.close()
+    world.unpack(browser)
+    world.answer(browser)
+    world.close()  # the new shard is in the list from here on
+    assert sum(stock.trained for stock in first) == pytest.approx(4 * 128)
+    world.answer(browser)
+    world.drop(browser)
+    assert sum(stock.trained for stock in shards.values()) == pytest.approx(4 * 128 + 160)

@@ -9,11 +9,14 @@ Rules of this file:
 from dataclasses import dataclass
 from math import isfinite
 
-from mlitb.core.members import Browser, Trainer
+from mlitb.core.members import Browser
 from mlitb.core.messages import Answer, Result
 
 MAX_FLOPS = 1e12
 """Operations per second that one trainer can be believed: ten times a fast core of today."""
+
+SHORTEST_S = 1e-3
+"""Nobody is judged by less time than this: clocks are no better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,28 @@ ACCEPTED = Verdict()
 
 def judge(answer: Answer, browser: Browser, values: int, finite: bool, expected: Expected, elapsed_s: float) -> Verdict:
     """Decide on one answer of one browser, `elapsed_s` after its orders went out."""
+    if answer.iteration != expected.iteration or not expected.is_open or browser.answered or not browser.orders:
+        return _judge_moment(answer, browser, expected)
+    results, wanted = answer.results, 0
+    if len(results) > 1 and len({result.worker for result in results}) < len(results):
+        return Verdict("worker named twice", 422, "an answer names a worker twice")
+    most_flops = MAX_FLOPS * (elapsed_s if elapsed_s > SHORTEST_S else SHORTEST_S)
+    for result in results:
+        trainer = browser.orders.get(result.worker)
+        if trainer is None:
+            sentence = f"worker {result.worker} of this browser was ordered nothing in {answer.project}"
+            return Verdict("no order", 422, sentence)
+        assert trainer.order is not None, f"worker {result.worker} is in the orders without one"
+        if verdict := _judge_result(result, trainer.order.limit, most_flops / expected.flops, elapsed_s):
+            return verdict
+        if result.count:
+            wanted = expected.size
+    if values == wanted and finite:
+        return ACCEPTED
+    return _judge_vector(values, wanted, expected)
+
+
+def _judge_moment(answer: Answer, browser: Browser, expected: Expected) -> Verdict:
     if answer.iteration > expected.iteration:
         return Verdict(
             "future iteration", 422, f"iteration {answer.iteration} has not begun: this is {expected.iteration}"
@@ -51,55 +76,27 @@ def judge(answer: Answer, browser: Browser, values: int, finite: bool, expected:
         return Verdict("late", 409, f"iteration {answer.iteration} is closed: this is {expected.iteration}", late=late)
     if browser.answered:
         return Verdict("second answer", 409, f"iteration {answer.iteration} was answered already")
-    if not browser.orders:
-        return Verdict("no order", 409, f"nothing was ordered from this browser in iteration {answer.iteration}")
-    return (
-        _judge_results(answer, browser, expected, elapsed_s)
-        or _judge_vector(answer, values, finite, expected)
-        or ACCEPTED
-    )
+    return Verdict("no order", 409, f"nothing was ordered from this browser in iteration {answer.iteration}")
 
 
-def _judge_results(answer: Answer, browser: Browser, expected: Expected, elapsed_s: float) -> Verdict | None:
-    results = answer.results
-    if len(results) > 1 and len({result.worker for result in results}) < len(results):
-        return Verdict("worker named twice", 422, "an answer names a worker twice")
-    for result in results:
-        trainer = browser.orders.get(result.worker)
-        if trainer is None:
-            sentence = f"worker {result.worker} of this browser was ordered nothing in {answer.project}"
-            return Verdict("no order", 422, sentence)
-        if verdict := _judge_result(result, trainer, expected.flops, elapsed_s):
-            return verdict
-    return None
-
-
-def _judge_result(result: Result, trainer: Trainer, flops: int, elapsed_s: float) -> Verdict | None:
-    order, count = trainer.order, result.count
-    assert order is not None, f"worker {result.worker} is in the orders without one"
-    if not 0 <= count <= order.limit:
-        sentence = f"worker {result.worker} did {count} vectors, its order allows {order.limit}"
-        return Verdict("too many vectors", 422, sentence)
-    if not 0 <= result.wrong <= count:
-        return Verdict("wrong figures", 422, f"worker {result.worker} has {result.wrong} wrong of {count}")
-    if not (isfinite(result.loss) and isfinite(result.ms) and result.ms >= 0):
-        return Verdict("wrong figures", 422, f"worker {result.worker} has loss {result.loss} in {result.ms} ms")
-    if count * flops > MAX_FLOPS * max(elapsed_s, 1e-3):
-        sentence = f"worker {result.worker} claims {count} vectors in {elapsed_s:.3f} s: beyond 10¹² FLOP/s"
+def _judge_result(result: Result, limit: int, believed: float, elapsed_s: float) -> Verdict | None:
+    worker, count, wrong, loss, ms = result.worker, result.count, result.wrong, result.loss, result.ms
+    if not 0 <= count <= limit:
+        return Verdict("too many vectors", 422, f"worker {worker} did {count} vectors, its order allows {limit}")
+    if not 0 <= wrong <= count:
+        return Verdict("wrong figures", 422, f"worker {worker} has {wrong} wrong of {count}")
+    if not (isfinite(loss) and isfinite(ms) and ms >= 0):
+        return Verdict("wrong figures", 422, f"worker {worker} has loss {loss} in {ms} ms")
+    if count > believed:
+        sentence = f"worker {worker} claims {count} vectors in {elapsed_s:.3f} s: beyond 10¹² FLOP/s"
         return Verdict("too fast", 422, sentence)
     return None
 
 
-def _judge_vector(answer: Answer, values: int, finite: bool, expected: Expected) -> Verdict | None:
-    wanted = 0
-    for result in answer.results:
-        wanted = expected.size if result.count else wanted
+def _judge_vector(values: int, wanted: int, expected: Expected) -> Verdict:
     if values == wanted:
-        return (
-            None
-            if finite
-            else Verdict("not finite", 422, "the gradient has values that are not finite, or too large to be squared")
-        )
+        sentence = "the gradient has values that are not finite, or too large to be squared"
+        return Verdict("not finite", 422, sentence)
     if values in expected.earlier_sizes:
         return Verdict("stale length", 409, f"{values} values are of the network before it grew to {wanted}", late=True)
     return Verdict("wrong length", 422, f"the gradient has {values} values instead of {wanted}")

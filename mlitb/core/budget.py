@@ -5,6 +5,7 @@ Rules of this file:
 - Smoothed like TCP's round-trip time (Jacobson 1988): a mean, and a margin from its own spread. A jump up is believed
   sooner than a fall.
 - Milliseconds everywhere.
+- Asked of everybody at each opening and answer: comparisons instead of min and max, which are calls.
 """
 
 from dataclasses import dataclass
@@ -39,18 +40,19 @@ class Link:
 
     def sample(self, elapsed_ms: float, computed_ms: float) -> None:
         """Learn from one answer, in time or late."""
-        overhead = max(0.0, elapsed_ms - computed_ms)
+        overhead = elapsed_ms - computed_ms if elapsed_ms > computed_ms else 0.0
         if self.overhead_ms < 0:
             self.overhead_ms, self.spread_ms = overhead, overhead / 4
             return
         error = overhead - self.overhead_ms
-        jump = error > max(SPREADS * self.spread_ms, MARGIN_MIN_MS)
+        jump = error > MARGIN_MIN_MS and error > SPREADS * self.spread_ms
         self.overhead_ms += (FAST if jump else SLOW) * error
         self.spread_ms += 2 * SLOW * (abs(error) - self.spread_ms)
 
     def margin_ms(self) -> float:
         """Give the time kept free for the link's own unsteadiness."""
-        return max(MARGIN_MIN_MS, SPREADS * self.spread_ms)
+        margin = SPREADS * self.spread_ms
+        return margin if margin > MARGIN_MIN_MS else MARGIN_MIN_MS
 
     def reserve_ms(self, period_ms: float) -> float:
         """Give what of a period goes into transfer and margin; a guess before the first sample."""
@@ -58,16 +60,15 @@ class Link:
             return min(FIRST_OVERHEAD_MS, FIRST_OVERHEAD_SHARE * period_ms)
         return self.overhead_ms + self.margin_ms()
 
-    def budget_ms(self, period_ms: float) -> float:
-        """Give how long this browser's trainers may compute in a period: halved at each miss, never below the floor."""
+    def budget_ms(self, period_ms: float, floor: float) -> float:
+        """Give how long this browser's trainers may compute in a period: halved at each miss, never below the floor.
+
+        The period is at least the floor; `floor` is `floor_ms(period_ms)`, the same for all.
+        """
         free = period_ms - self.reserve_ms(period_ms)
         if self.halvings:
             free *= 2.0 ** -min(self.halvings, MAX_HALVINGS)
-        return min(max(free, floor_ms(period_ms)), period_ms)
-
-    def fits(self, longest_ms: float) -> bool:
-        """Tell whether an answer can be expected by the end of the grace, so long after the orders went out."""
-        return self.overhead_ms < 0 or self.overhead_ms + floor_ms(longest_ms) <= longest_ms
+        return free if free > floor else floor
 
     def advice(self, period_ms: float) -> str:
         """Say what period this link would need, if it needs a longer one."""
@@ -75,6 +76,11 @@ class Link:
         if self.overhead_ms < 0 or needed <= period_ms:
             return ""
         return f"this link needs T ≥ {_round_up(needed / 1000)} s"
+
+
+def longest_overhead_ms(longest_ms: float) -> float:
+    """Give the overhead with which an answer can be expected by the end of the grace, so long after the orders."""
+    return longest_ms - floor_ms(longest_ms)
 
 
 def floor_ms(period_ms: float) -> float:

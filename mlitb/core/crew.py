@@ -8,7 +8,7 @@ Rules of this file:
 - Network goes before the first Assign and before the first Assign or snapshot of every new version.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from heapq import nsmallest
 from typing import Any
 
@@ -130,6 +130,7 @@ class Crew:
 
     def _part(self, browser: Browser, trainer: Trainer) -> None:
         if trainer.holder:
+            self._credit(trainer)
             self.pool.leave(trainer.holder.key)
             self._stale[(browser.client, trainer.number)] = trainer
             trainer.holder = None
@@ -161,22 +162,35 @@ class Crew:
 
     def settle(self, now: float) -> None:
         """Put the allocation in order between two iterations."""
-        holding = []
+        powers, known, newcomers = 0.0, 0, []
         for browser in self.browsers.values():
             for trainer in browser.trainers:
-                if trainer.paused and now - trainer.paused_since >= PAUSE_KEEPS_S:
+                if trainer.list_changed or self.pool.unowned:
+                    self._credit(trainer)
+                if trainer.paused_since >= 0 and now - trainer.paused_since >= PAUSE_KEEPS_S:
                     self._part(browser, trainer)
+                elif trainer.holder and trainer.power:
+                    trainer.holder.weight = trainer.power * trainer.intensity
+                    powers += trainer.power
+                    known += 1
                 elif trainer.holder:
-                    holding.append((trainer.holder, trainer.power, trainer.intensity))
-        powers = [power for _, power, _ in holding if power]
-        mean = sum(powers) / len(powers) if powers else 1.0
-        for holder, power, intensity in holding:
-            holder.weight = (power or mean) * intensity
+                    newcomers.append((trainer.holder, trainer.intensity))
+        for holder, intensity in newcomers:
+            holder.weight = (powers / known if known else 1.0) * intensity
         self.pool.reweigh()
         if self.pool.unowned:
             self.pool.rotate(self._round_done())
         self.pool.settle()
         self.pool.even_out()
+
+    def _credit(self, trainer: Trainer) -> None:
+        """Add what was computed of a list to its shards: before the list changes, or when rotation wants to know."""
+        if not trainer.uncredited:
+            return  # also: positions are of an earlier list until the next order
+        for place in trainer.positions:
+            if stock := self.pool.shards.get(trainer.shards[place].hash):  # else gone with a version of its data set
+                stock.trained += trainer.uncredited / len(trainer.positions)
+        trainer.uncredited = 0
 
     def _round_done(self) -> Iterator[Holder]:
         for browser in self.browsers.values():
@@ -230,6 +244,7 @@ class Crew:
     def _assign(self, browser: Browser, trainer: Trainer, shards: tuple[Shard, ...]) -> list[Effect]:
         if shards == trainer.shards and trainer.assignment:
             return []
+        self._credit(trainer)
         trainer.assignment += 1
         trainer.shards = shards
         trainer.ready &= {shard.hash for shard in shards}
@@ -245,8 +260,3 @@ def _check_limits(vectors: int, size: int, intensity: float) -> None:
         raise Refusal(422, f"a capacity of {vectors} vectors and {size} bytes leaves nothing to hold")
     if not 0 < intensity <= 1:
         raise Refusal(422, f"intensity is a share of the period above 0 and up to 1, not {intensity}")
-
-
-def clients_of(browsers: Iterable[Browser]) -> tuple[int, ...]:
-    """List the connections of some browsers."""
-    return tuple(browser.client for browser in browsers)

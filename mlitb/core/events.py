@@ -158,8 +158,6 @@ class Add:
     """Add the vector of the message being handled to the project's gradient sum."""
 
     project: str
-    client: int
-    iteration: int
 
 
 @dataclass(frozen=True, slots=True)

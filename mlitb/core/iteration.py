@@ -10,7 +10,7 @@ Rules of this file:
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlitb.core.budget import smoothed_power
+from mlitb.core.budget import floor_ms, longest_overhead_ms, smoothed_power
 from mlitb.core.config import Settings
 from mlitb.core.members import Browser, Trainer
 from mlitb.core.messages import Answer, Order, Orders, Result
@@ -42,14 +42,21 @@ class Iteration:
     potential: float = 0.0  # vectors that the ordered trainers could have computed in T
     work: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
     lists: dict[str, Any] = field(default_factory=dict)
-    end: float = 0.0  # t + T
-    longest: float = 0.0  # T + grace
-    last_end: float = 0.0  # t + T + grace
+    end: float = field(init=False)  # t + T
+    last_end: float = field(init=False)  # t + T + grace
+    period_ms: float = field(init=False)
+    floor_ms: float = field(init=False)  # the shortest budget
+    bearable_ms: float = field(init=False)  # the overhead with which an answer can be awaited
+    most: int = field(init=False)  # vectors of one order
 
     def __post_init__(self) -> None:
-        self.end = self.opened_at + self.settings.period
-        self.longest = self.settings.period + self.settings.grace_s
-        self.last_end = self.end + self.settings.grace_s
+        settings = self.settings
+        self.end = self.opened_at + settings.period
+        self.last_end = self.end + settings.grace_s
+        self.period_ms = 1000 * settings.period
+        self.floor_ms = floor_ms(self.period_ms)
+        self.bearable_ms = longest_overhead_ms(1000 * (settings.period + settings.grace_s))
+        self.most = settings.vectors or ANY
 
     def deadline(self) -> float:
         """Tell when it closes if nothing more happens."""
@@ -65,29 +72,31 @@ class Iteration:
 
     def order(self, project: str, browser: Browser, project_seed: int, flops: int) -> Orders | None:
         """Make a browser's orders of this iteration, or None when it has nothing to compute."""
-        period_ms = 1000 * self.settings.period
-        budget_ms = browser.link.budget_ms(period_ms)
+        budget_ms = browser.link.budget_ms(self.period_ms, self.floor_ms)
         orders = []
         for trainer in browser.trainers:
             if trainer.list_changed:
                 trainer.relist(project_seed, browser.identity)
-            if trainer.holder and trainer.size and not trainer.paused:
+            if trainer.size and trainer.holder and trainer.paused_since < 0:
                 orders.append(self._order(trainer, budget_ms, flops))
                 browser.orders[trainer.number] = trainer
         return Orders(project, self.number, tuple(orders)) if orders else None
 
     def _order(self, trainer: Trainer, budget_ms: float, flops: int) -> Order:
-        settings, until_ms = self.settings, budget_ms * trainer.intensity
-        power = trainer.power or FIRST_FLOPS / flops
-        most = ANY if settings.local_steps else trainer.size
-        micro_batch = settings.local_batch if settings.local_steps else micro_batch_of(until_ms, 1000 / power)
+        settings, until_ms, power = self.settings, budget_ms * trainer.intensity, trainer.power
+        self.potential += power * settings.period
         trainer.budget_ms = until_ms
-        trainer.order = Order(
-            trainer.number, trainer.assignment, trainer.positions, trainer.seed, trainer.cursor, micro_batch,
-            round(until_ms, 3), min(most, settings.vectors or most),
-            *((settings.local_rate, settings.local_momentum) if settings.local_steps else ()),
-        )  # fmt: skip
-        self.potential += trainer.power * self.settings.period
+        if settings.local_steps:
+            trainer.order = Order(
+                trainer.number, trainer.assignment, trainer.positions, trainer.seed, trainer.cursor,
+                settings.local_batch, round(until_ms, 3), self.most, settings.local_rate, settings.local_momentum,
+            )  # fmt: skip
+        else:
+            trainer.order = Order(
+                trainer.number, trainer.assignment, trainer.positions, trainer.seed, trainer.cursor,
+                micro_batch_of(until_ms, 1000 / (power or FIRST_FLOPS / flops)), round(until_ms, 3),
+                trainer.size if trainer.size < self.most else self.most,
+            )  # fmt: skip
         return trainer.order
 
     def accept(self, browser: Browser, answer: Answer) -> None:
@@ -95,9 +104,11 @@ class Iteration:
         finished = len(answer.results) == len(browser.orders)  # else a straggler was left out
         for result in answer.results:
             trainer = browser.orders[result.worker]
-            assert trainer.order is not None
-            finished = finished and result.count == trainer.order.limit
-            self._accept_result(browser, trainer, trainer.order, result)
+            order, trainer.order = trainer.order, None
+            assert order is not None
+            if result.count < order.limit:
+                finished = False
+            self._accept_result(browser, trainer, order, result)
         if not finished:
             for trainer in browser.orders.values():
                 trainer.order = None
@@ -106,35 +117,34 @@ class Iteration:
             self.unfinished += not finished
 
     def _accept_result(self, browser: Browser, trainer: Trainer, order: Order, result: Result) -> None:
-        trainer.order = None
-        trainer.count = trainer.vectors_open = result.count
-        trainer.saturated = result.count == trainer.size
-        trainer.cursor += result.count
+        count = result.count
+        trainer.count = trainer.vectors_open = count
+        trainer.saturated = count == trainer.size
+        trainer.cursor += count
+        power = smoothed_power(trainer.power, count, result.ms)
         if not trainer.power:  # the first of a trainer was not in the potential yet
-            self.potential += smoothed_power(0.0, result.count, result.ms) * self.settings.period
-        trainer.power = smoothed_power(trainer.power, result.count, result.ms)
-        if not result.count:
+            self.potential += power * self.settings.period
+        trainer.power = power
+        if not count:
             return
-        self._log(browser, trainer, order, result.count)
-        self.vectors += result.count
-        self.distinct += min(result.count, trainer.size)
+        if trainer.logged_list != trainer.number_of_list:
+            self._log_list(browser, trainer, order)
+        self.work.append(
+            (browser.identity, trainer.number, trainer.number_of_list, order.cursor, order.micro_batch, count)
+        )
+        self.vectors += count
+        self.distinct += count if count < trainer.size else trainer.size
         self.loss += result.loss
         self.wrong += result.wrong
         self.trainers += 1
-        held = trainer.holder.shards if trainer.holder else {}
-        for place in order.ready:
-            if stock := held.get(trainer.shards[place].hash):
-                stock.trained += result.count / len(order.ready)
+        trainer.uncredited += count
 
-    def _log(self, browser: Browser, trainer: Trainer, order: Order, count: int) -> None:
-        if trainer.logged_list != trainer.number_of_list:
-            trainer.logged_list = trainer.number_of_list
-            listed = [trainer.shards[i] for i in order.ready]
-            self.lists[f"{browser.identity}.{trainer.number}.{trainer.number_of_list}"] = {
-                "seed": order.seed, "shards": [[s.hash, s.count, s.offset, s.step] for s in listed],
-            }  # fmt: skip
-        entry = (browser.identity, trainer.number, trainer.number_of_list, order.cursor, order.micro_batch, count)
-        self.work.append(entry)
+    def _log_list(self, browser: Browser, trainer: Trainer, order: Order) -> None:
+        trainer.logged_list = trainer.number_of_list
+        listed = [trainer.shards[i] for i in order.ready]
+        self.lists[f"{browser.identity}.{trainer.number}.{trainer.number_of_list}"] = {
+            "seed": order.seed, "shards": [[s.hash, s.count, s.offset, s.step] for s in listed],
+        }  # fmt: skip
 
     def figures(self, now: float, learning_rate: float) -> dict[str, Any]:
         """Give what is kept of this iteration: its history and its work log, in order of acceptance."""

@@ -99,7 +99,10 @@ class Master:
         if self._now >= self._wake:
             self._due()
         try:
-            self._event(event)
+            if isinstance(event, Received):
+                self._received(event)
+            else:
+                self._event(event)
             if self._clients.shows:
                 self._show()
         finally:
@@ -114,10 +117,8 @@ class Master:
         ]
         return min((time for time in (*times, *shows) if time is not None), default=None)
 
-    def _event(self, event: Event) -> None:
+    def _event(self, event: Event) -> None:  # all but Received, which comes most
         match event:
-            case Received():
-                self._received(event)
             case Stepped():
                 self._stepped(event)
             case Ticked():
@@ -161,8 +162,8 @@ class Master:
         opened = project.open
         if opened is not None and opened.is_due(self._now):
             project.close(self._now)
-        if project.open is not None:
-            self._wake = min(self._wake, project.open.deadline())
+        if project.open is not None and (deadline := project.open.deadline()) < self._wake:
+            self._wake = deadline
         if project.out:
             self._out += project.out
             project.out.clear()

@@ -55,6 +55,7 @@ class Trainer(Worker):
     count: int = 0  # vectors of the last answer
     vectors_last: int = 0  # of the last closed iteration
     vectors_open: int = 0  # of the open one
+    uncredited: int = 0  # vectors of its list computed since `trained` of its shards was added to
     saturated: bool = False
     budget_ms: float = 0.0
 
@@ -102,6 +103,12 @@ class Browser:
         return any(
             not isinstance(w, Trainer) and w.free and not w.paused and w.seen != newest for w in self.workers.values()
         )
+
+    def show(self, newest: tuple[int, int]) -> None:
+        """Note that its workers are sent a snapshot: who only looks is busy with it from now on."""
+        for worker in self.workers.values():
+            worker.free = worker.free and isinstance(worker, Trainer)
+            worker.seen = newest
 
 
 def state_of(browser: Browser, worker: Worker, running: bool) -> WorkerState:

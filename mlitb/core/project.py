@@ -10,14 +10,14 @@ Rules of this file:
 - Parameters that left float32 in a step are dropped by the runtime; the project pauses and says so.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
 from mlitb.core import config, network, optimizer
-from mlitb.core.answers import Expected, Verdict, judge, longest_ms
-from mlitb.core.crew import Crew, clients_of
+from mlitb.core.answers import ACCEPTED, Expected, Verdict, judge, longest_ms
+from mlitb.core.crew import Crew
 from mlitb.core.dataset import Cut, merged
 from mlitb.core.events import (
     Add,
@@ -77,7 +77,7 @@ class Project:
         self.cuts: list[Cut] = []
         self.refusals: Counter[str] = Counter()
         self.crew = Crew(created.project, created.seed)
-        self.out: deque[Effect] = deque()
+        self.out: list[Effect] = []
         self._admitted = created.labels  # labels including those that the parameters do not know yet
         self._attached: list[Cut] = []
         self._sizes: set[int] = set()  # of earlier layouts
@@ -165,28 +165,29 @@ class Project:
     # -------------------------------------------------------------------------------------------- answers
     def answer(self, browser: Browser, answer: Answer, values: int, finite: bool, now: float) -> None:
         """Take an answer, or refuse it, which changes nothing."""
-        verdict = judge(answer, browser, values, finite, self._expected(), now - browser.sent_at)
-        if verdict.reason:
+        elapsed_s = now - browser.sent_at
+        verdict = judge(answer, browser, values, finite, self._expected(), elapsed_s)
+        if verdict is not ACCEPTED:
             self._refuse(browser, answer, verdict, now)
             return
         assert self.open is not None
-        elapsed_ms = 1000 * (now - browser.sent_at)
-        browser.link.sample(elapsed_ms, longest_ms(answer))
+        browser.link.sample(1000 * elapsed_s, longest_ms(answer))
         if browser.link.halvings:
             browser.link.halvings -= 1
         browser.answered = True
         if browser.silent:
             self.crew.alive(browser)
         if values:
-            self.out.append(Add(self.id, browser.client, self.iteration))
+            self.out.append(Add(self.id))
         self.open.accept(browser, answer)
 
     def _expected(self) -> Expected:
         """Make what answers are judged by; the same object as long as the iteration is open."""
-        is_open = self.open is not None
-        if (self._judged_by.iteration, self._judged_by.is_open) != (self.iteration, is_open):
-            size, flops = self.network.size, self.network.flops
-            self._judged_by = Expected(self.iteration, is_open, size, frozenset(self._sizes), flops)
+        is_open, known = self.open is not None, self._judged_by
+        if known.iteration == self.iteration and known.is_open is is_open:
+            return known
+        size, flops = self.network.size, self.network.flops
+        self._judged_by = Expected(self.iteration, is_open, size, frozenset(self._sizes), flops)
         return self._judged_by
 
     def _refuse(self, browser: Browser, answer: Answer, verdict: Verdict, now: float) -> None:
@@ -231,7 +232,7 @@ class Project:
             for trainer in browser.trainers:
                 trainer.order = None
                 trainer.vectors_last, trainer.vectors_open = trainer.vectors_open, 0
-            browser.orders = {}
+            browser.orders.clear()
             browser.answered = False
 
     def _begin(self, what: str, effect: Effect) -> None:
@@ -399,25 +400,26 @@ class Project:
     def _await(self, opened: Iteration, browser: Browser, now: float) -> None:
         browser.sent_at = now
         opened.present += 1
-        browser.awaited = not browser.silent and browser.link.fits(1000 * opened.longest)
+        browser.awaited = not browser.silent and browser.link.overhead_ms <= opened.bearable_ms
         if browser.awaited:
             opened.awaiting.add(browser.client)
 
     def _show(self, browsers: Iterable[Browser]) -> None:
         """Broadcast the parameters to those of them that compute, and to free trackers, which then are busy."""
         newest = (self.iteration, self.version)
-        chosen = [b for b in browsers if b.orders or b.wants_snapshot(newest)]
-        if not chosen or not self.initialised or self.phase is Phase.REDUCING:
+        if not self.initialised or self.phase is Phase.REDUCING:
             return
-        for browser in chosen:
+        clients = []
+        for browser in browsers:
+            if not (browser.orders or browser.wants_snapshot(newest)):
+                continue
+            clients.append(browser.client)
             if browser.knows_version != self.version:
                 self.out += self.crew.introduce(browser)
-            if len(browser.workers) == len(browser.trainers):
-                continue
-            for worker in browser.workers.values():
-                worker.free = worker.free and isinstance(worker, Trainer)
-                worker.seen = newest
-        self.out.append(Broadcast(self.id, *newest, clients_of(chosen)))
+            if len(browser.workers) > len(browser.trainers):
+                browser.show(newest)
+        if clients:
+            self.out.append(Broadcast(self.id, *newest, tuple(clients)))
 
     # -------------------------------------------------------------------------------------------- wishes
     def attach(self, event: Attached, now: float) -> None:
