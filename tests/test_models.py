@@ -23,6 +23,7 @@ from mlitb.modelfile import MAX_BYTES, parse
 from mlitb.vectors import Vectors
 from tests import models
 from tests.client import ENGINE, Client, Volunteer, volunteering
+from tests.data_server import zips
 from tests.running import Running, running, until
 
 jsonschema = pytest.importorskip("jsonschema", reason="it reads the schema")
@@ -311,3 +312,74 @@ def test_a_project_with_too_many_parameters_is_refused_however_it_is_made(system
     done = cli("project", "create", "large", "--layers", path, "--data-dir", folder / "data")
     assert done.exit_code == 1
     assert f"more than {network.MAX_PARAMETERS:,} parameters" in done.stderr
+
+
+# ----------------------------------------------------------------------------------------------------- transfer
+def blocks(system: Running, project: str) -> dict[str, bytes]:
+    """Return a project's parameters by name, as bytes."""
+    model = read(download(system, project))
+    return {
+        tensor.name: model.parameters[tensor.offset : tensor.stop].tobytes()
+        for tensor in network.plan(model.layers, len(model.labels)).tensors
+    }
+
+
+@pytest.fixture(scope="module")
+def parity(system: Running) -> str:
+    """Upload the digits under two new labels; return the data set's id."""
+    pixels, labels = models.digits()
+    names = ("even", "odd")
+    files = {f"{names[label % 2]}/{n:04}.png": models.png(pixels[n, :, :, 0]) for n, label in enumerate(labels[:600])}
+    return str(system.upload(zips.make_zip(files), name="parity").json()["id"])
+
+
+def test_a_project_is_taught_other_labels_and_frozen_layers_keep_their_bits(system: Running, parity: str) -> None:
+    answer = system.owner.post("/api/projects/digits/transfer", json={"name": "parity", "freeze": ["conv1"]})
+    assert answer.status_code == 201, answer.text
+    view = answer.json()
+    assert (view["labels"], view["iteration"], view["status"]["state"]) == ([], 0, "paused")
+    assert view["layers"][1]["frozen"] is True
+    system.owner.post(f"/api/projects/{view['id']}/data", json={"dataset": parity}).raise_for_status()
+    until(lambda: system.project(view["id"])["labels"] == ["even", "odd"], "the labels are admitted")
+    before = blocks(system, view["id"])
+    train(system, view["id"], 4)
+    source, after = blocks(system, "digits"), blocks(system, view["id"])
+    for name in ("conv1.weights", "conv1.bias"):
+        assert after[name] == source[name] == before[name]
+    assert after["fully_connected4.weights"] != before["fully_connected4.weights"]
+    assert len(after["fully_connected4.bias"]) == 2 * 4
+    system.owner.post(f"/api/projects/{view['id']}/reboot").raise_for_status()
+    until(lambda: blocks(system, view["id"]) == before, "a reboot goes back to what it began with")
+
+
+def test_layers_that_are_not_frozen_begin_with_the_model_and_learn_on(
+    system: Running, parity: str, folder: Path
+) -> None:
+    path = folder / "source.json"
+    path.write_text(json.dumps(download(system)))
+    done = cli("project", "create", "learns", "--model", path, "--transfer", "--data-dir", folder / "data")
+    assert "learns stands without labels yet" in done.output
+    system.owner.post("/api/projects/learns/data", json={"dataset": parity}).raise_for_status()
+    until(lambda: system.project("learns")["labels"], "the labels are admitted")
+    source = blocks(system, "digits")
+    assert blocks(system, "learns")["conv1.weights"] == source["conv1.weights"]
+    train(system, "learns", 2)
+    assert blocks(system, "learns")["conv1.weights"] != source["conv1.weights"]
+    assert "frozen" not in system.project("learns")["layers"][1]
+
+
+@pytest.mark.parametrize(
+    ("freeze", "sentence"),
+    [
+        (["conv9"], "there is no layer 'conv9' to freeze"),
+        (["relu2"], "relu2 has no parameters: there is nothing to freeze"),
+        (["fully_connected4"], "fully_connected4 is the last layer, which begins anew"),
+    ],
+)
+def test_what_cannot_be_frozen_is_named(system: Running, folder: Path, freeze: list[str], sentence: str) -> None:
+    answer = system.owner.post("/api/projects/digits/transfer", json={"name": "x", "freeze": freeze})
+    assert answer.status_code == 422
+    assert sentence in answer.json()["detail"]
+    done = cli("project", "transfer", "digits", "x", "--freeze", ",".join(freeze), "--data-dir", folder / "data")
+    assert done.exit_code == 1
+    assert sentence in done.stderr
