@@ -21,7 +21,7 @@ from typing import Any, cast
 from mlitb.checkpoints import Arrays
 from mlitb.core.events import Attached, Created, Restored, Wished
 from mlitb.core.messages import Action, Control
-from mlitb.core.network import plan
+from mlitb.core.network import plan, tuned
 from mlitb.core.refusal import Refusal
 from mlitb.disk import Disk
 from mlitb.engine import EngineError
@@ -47,6 +47,15 @@ HISTORY_KEYS = (
 SHOWN = ("dataset", "cut", "vectors", "labels", "mode")
 WORK_KEYS = ("work", "lists")
 """What repeats an iteration: who computed how many vectors from which cursor of which list, in order of acceptance."""
+
+
+def merged(before: dict[str, Any], wished: dict[str, Any]) -> dict[str, Any]:
+    """Put newer wishes over older ones; those for layers layer by layer."""
+    if "layers" not in wished:
+        return {**before, **wished}
+    layers = before.get("layers", {})
+    both = {name: {**layers.get(name, {}), **change} for name, change in wished["layers"].items()}
+    return {**before, **wished, "layers": {**layers, **both}}
 
 
 class Projects:
@@ -191,8 +200,11 @@ class Projects:
 
     async def wish(self, project: str, action: Action, settings: dict[str, Any]) -> None:
         """Do a control action; raise Refusal."""
+        if "layers" in settings:
+            view = self.runtime.master.project(project)
+            tuned(view["layers"], settings["layers"], len(view["labels"]))  # refuses what is wrong
         before = self._pending.get(project, {})
-        self._pending[project] = {**before, **settings}  # until the core applied them, which it tells by a Save
+        self._pending[project] = merged(before, settings)  # until the core applied them, which it tells by a Save
         try:
             self.runtime.feed(Wished(project, action, settings))
         except Refusal:
@@ -223,7 +235,7 @@ class Projects:
             self.keeping.forget(project)
             self.keeping.keep(f"reboot {project}", self.storage.forget_history, project)
         if project in self._records:
-            self._pending[project] |= control.settings
+            self._pending[project] = merged(self._pending[project], dict(control.settings))
             self.keeping.keep(f"record {project}", self.storage.put_project, self._current(project))
 
     # --------------------------------------------------------------------------------------------- checkpoints
@@ -306,10 +318,16 @@ class Projects:
 
     def _current(self, project: str) -> Project:
         view = self.runtime.master.project(project)
-        kept = {key: view[key] for key in ("name", "layers", "seed", "running")}
-        kept["settings"] = {**view["settings"], **self._pending[project]}
+        kept = {key: view[key] for key in ("name", "seed", "running")} | self._wished(view)
         record = self._records[project] = replace(self._records[project], **kept)
         return record
+
+    def _wished(self, view: dict[str, Any]) -> dict[str, Any]:
+        """Return settings and layers as they will be once the core has applied what was wished."""
+        pending = dict(self._pending[view["id"]])
+        changes = pending.pop("layers", {})
+        layers = tuned(view["layers"], changes, len(view["labels"])) if changes else view["layers"]
+        return {"layers": layers, "settings": {**view["settings"], **pending}}
 
     # ---------------------------------------------------------------------------------------- what is looked at
     def views(self) -> list[dict[str, Any]]:
@@ -352,7 +370,7 @@ class Projects:
         view = self.runtime.master.project(project, self.runtime.clock())
         datasets = [{key: manifest[key] for key in SHOWN} for manifest in self._records[project].manifests]
         about = {key: self._records[project].about.get(key, "") for key in ABOUT}
-        return {**view, "status": asdict(view["status"]), "datasets": datasets, "about": about}
+        return {**view, **self._wished(view), "status": asdict(view["status"]), "datasets": datasets, "about": about}
 
     # -------------------------------------------------------------------------------------- what the core wants kept
     def _record(self, project: str, figures: dict[str, Any]) -> None:

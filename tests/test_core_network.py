@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlitb import resources
-from mlitb.core.network import MAX_PARAMETERS, filled, growth, multipliers, plan
+from mlitb.core.network import MAX_PARAMETERS, filled, growth, multipliers, plan, tuned
 from mlitb.core.refusal import Refusal
 from mlitb.engine import Engine
 
@@ -220,3 +220,30 @@ def test_what_does_not_fit_is_named(name: str) -> None:
     with pytest.raises(Refusal, match=sentence) as caught:
         plan(layers, 1)
     assert caught.value.status == 422
+
+
+def test_rate_decay_and_freezing_of_layers_may_change_and_nothing_else() -> None:
+    layers = [image(4), {**FC, "units": 3, "name": "first"}, {"type": "relu"}, FC, SOFTMAX]
+    changed = tuned(layers, {"first": {"frozen": True}, "fully_connected3": {"learning_rate": 0.5, "l2": 0.0}}, 2)
+    assert layers[1] == {**FC, "units": 3, "name": "first"}
+    assert changed[1] == {**layers[1], "frozen": True}
+    assert changed[3] == {**FC, "learning_rate": 0.5, "l2": 0.0}
+    assert tuned(changed, {"first": {"frozen": False}}, 2)[1]["frozen"] is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ([], "layers must be an object of layer names"),
+        ({"relu2": {"frozen": True}}, "'relu2' is no layer with parameters; those are first, fully_connected3"),
+        ({"nothing": {}}, "'nothing' is no layer with parameters"),
+        ({"first": {"units": 4}}, "of first may be changed learning_rate, l2, frozen"),
+        ({"first": 3}, "of first may be changed"),
+        ({"first": {"frozen": "yes"}}, "first: frozen must be true or false"),
+        ({"first": {"learning_rate": -1}}, "first: learning_rate must be"),
+    ],
+)
+def test_a_wrong_change_of_a_layer_is_named(changes: Any, sentence: str) -> None:
+    layers = [image(4), {**FC, "units": 3, "name": "first"}, {"type": "relu"}, FC, SOFTMAX]
+    with pytest.raises(Refusal, match=sentence):
+        tuned(layers, changes, 2)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlitb.core import optimizer, reduction
-from mlitb.core.optimizer import Hyper, Update
+from mlitb.core.optimizer import Hyper, Rule, Update
 from mlitb.core.refusal import Refusal
 
 torch = pytest.importorskip("torch", reason="PyTorch is the outside oracle of the optimizers")
@@ -151,6 +151,18 @@ def test_a_change_of_rule_keeps_what_both_know() -> None:
     assert adam["squares"].tolist() == [5, 5, 5]
     assert adam["step"][0] == 9
     assert optimizer.adapted({}, Hyper("sgd"), 3)["velocity"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("rule", get_args(Rule))
+def test_what_is_frozen_keeps_every_bit(rule: Any) -> None:
+    hyper = Hyper(rule, 0.5, momentum=0.5 if rule != "adam" else 0.0, l1=0.1, l2=0.1, multipliers=((1, 3, 0.0, 1.0),))
+    parameters = np.array([-0.0, -0.0, 3.5, -0.0], np.float32)
+    gradient = np.array([-1, -1, 1e30, -1], np.float32)
+    state = {name: values for name, values in optimizer.init(hyper, 4).items() if name != "step"}
+    new, _ = optimizer.update(hyper, parameters, gradient, state, 1.0, 0.5, 1)
+    assert new[1:3].tobytes() == parameters[1:3].tobytes(), "also the sign of a zero"
+    assert new[0] != 0
+    assert new[3] != 0
 
 
 def test_a_hyper_survives_as_a_plain_dict() -> None:

@@ -183,10 +183,48 @@ def test_a_new_period_begins_with_the_next_iteration(world: World) -> None:
     assert world.tick() == pytest.approx(3.0)
 
 
+def test_rate_decay_and_freezing_of_a_layer_change_at_the_next_close(world: World) -> None:
+    layer, browser = "fully_connected1", world.browsers[1]
+    world.control("set", period=2.0, layers={layer: {"learning_rate": 0.5}})
+    world.control("set", layers={layer: {"frozen": True}})
+    world.answer(browser)
+    world.tick()
+    step = world.vectors["p"].under_way
+    assert isinstance(step, Step)
+    assert {row[2] for row in step.settings["multipliers"]} == {1.0}, "this iteration was computed before"
+    world.finish("p")
+    assert world.project().layers[1] == {**LAYERS[1], "learning_rate": 0.5, "frozen": True}
+    assert browser.networks["p"].layers[1]["frozen"], "whoever computes knows"
+    assert world.project().settings.period == 2.0
+    world.answer(browser)
+    world.tick()
+    step = world.vectors["p"].under_way
+    assert isinstance(step, Step)
+    assert {row[2] for row in step.settings["multipliers"]} == {0.0}
+    world.finish("p")
+    assert browser.refused == []
+
+
+def test_layers_change_before_there_is_data_and_keep_what_it_brings() -> None:
+    world = World()
+    world.create(period=1.0)
+    world.control("set", layers={"fully_connected1": {"l2": 0.0}})
+    world.attach()
+    browser = world.worker()
+    world.control("set", layers={"fully_connected1": {"l2": 2.0}})
+    world.feed_attach("more", ["c"], [16])
+    world.answer(browser)
+    world.close()
+    assert world.project().layers == ({**LAYERS[0], "mean": [0.3], "std": [0.4]}, {**LAYERS[1], "l2": 2.0}, LAYERS[2])
+    assert browser.networks["p"].layers == world.project().layers
+    assert len(browser.networks["p"].labels) == 3
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
         ({"period": 61}, "period"),
+        ({"period": 3.0, "layers": {"softmax2": {"frozen": True}}}, "'softmax2' is no layer with parameters"),
         ({"grace": -1}, "grace"),
         ({"seed": 1.5}, "seed"),
         ({"vectors": -1}, "vectors"),

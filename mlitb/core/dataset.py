@@ -70,6 +70,18 @@ class Cut:
         return tuple(labels.index(label) for label in self.labels)
 
 
+def fresh(manifest: Mapping[str, Any], project: str, known: Sequence[Cut], shape: tuple[int, int, int]) -> Cut:
+    """Read the manifest of a cut that is new to a project, and takes the place of an older one of its data set."""
+    cut = Cut.parse(manifest)
+    cut.require_shape(shape)
+    held = {hash_ for other in known if other.dataset != cut.dataset for hash_, _, _ in other.shards}
+    if any(other.id == cut.id for other in known):
+        raise Refusal(409, f"{project} uses cut {cut.id} already")
+    if held.intersection(hash_ for hash_, _, _ in cut.shards) or len(set(cut.shards)) < len(cut.shards):
+        raise Refusal(409, f"cut {cut.id} has a shard that {project} holds already")
+    return cut
+
+
 def merged(labels: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
     """Append the labels that are new, in their order."""
     return tuple(dict.fromkeys((*labels, *more)))

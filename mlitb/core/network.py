@@ -167,6 +167,27 @@ def _places(old: Tensor, new: Tensor) -> NDArray[np.int64]:
     return indices[tuple(slice(0, side) for side in old.shape)].ravel() + new.offset
 
 
+TUNABLE = ("learning_rate", "l2", "frozen")
+"""What of a layer may change while it is trained: the layout and the meaning of its parameters stay."""
+
+
+def tuned(layers: Sequence[Spec], changes: Any, labels: int) -> tuple[dict[str, Any], ...]:
+    """Copy a spec with some layers' TUNABLE keys changed: {name: {key: value}}. Raises Refusal(422)."""
+    known = {layer.name: layer for layer in plan(layers, labels).layers}
+    copies = [dict(spec) for spec in layers]
+    if not isinstance(changes, Mapping):
+        raise Refusal(422, f"layers must be an object of layer names, not {changes!r}")
+    for name, change in changes.items():
+        if name not in known or not known[name].tensors:
+            some = ", ".join(key for key, layer in known.items() if layer.tensors)
+            raise Refusal(422, f"layers: {name!r} is no layer with parameters; those are {some}")
+        if not isinstance(change, Mapping) or set(change) - set(TUNABLE):
+            raise Refusal(422, f"layers: of {name} may be changed {', '.join(TUNABLE)}, not {change!r}")
+        copies[known[name].index].update(change)
+    plan(copies, labels)
+    return tuple(copies)
+
+
 # ------------------------------------------------------------------------------------------------- one layer
 @dataclass(slots=True)
 class _Draft:

@@ -194,7 +194,10 @@ def update(
     old = {name: values.astype(np.float64) for name, values in state.items()}
     change, new = _RULES[hyper.optimizer](hyper, mean, old, rate * rates, step)
     with np.errstate(over="ignore", invalid="ignore"):  # a step that leaves float32 is reported by `finite`
-        return (wide - change).astype(np.float32), {name: values.astype(np.float32) for name, values in new.items()}
+        stepped = (wide - change).astype(np.float32)
+        if isinstance(rates, np.ndarray):  # what is frozen keeps its bits: -0.0 - -0.0 is 0.0
+            stepped = np.where(rates == 0.0, parameters, stepped)
+        return stepped, {name: values.astype(np.float32) for name, values in new.items()}
 
 
 def _multiplied(hyper: Hyper, start: int, size: int, column: int) -> Wide | float:

@@ -18,7 +18,7 @@ from typing import Any
 from mlitb.core import config, network, optimizer
 from mlitb.core.answers import ACCEPTED, Expected, Verdict, judge, longest_ms
 from mlitb.core.crew import Crew
-from mlitb.core.dataset import Cut, merged
+from mlitb.core.dataset import Cut, fresh, merged
 from mlitb.core.events import (
     Add,
     Attached,
@@ -83,6 +83,7 @@ class Project:
         self._sizes: set[int] = set()  # of earlier layouts
         self._judged_by = Expected(-1, False, 0, frozenset(), 0)
         self._settings: Settings | None = None  # wished for the next close
+        self._tuned: dict[str, dict[str, Any]] = {}  # wished likewise: rate, decay, frozen of some layers
         self._initialise = False  # wished: back to the seed
         self._restored: Restored | None = None  # wished: back to a checkpoint
         self.draining = False  # the master is to be stopped: nothing opens any more
@@ -266,13 +267,9 @@ class Project:
         self.out.append(Log("error", self.trouble, self.id))
 
     def _initialise_done(self) -> None:
-        self._sizes.add(self.network.size)
         self.initialised = True
         self.labels = self._admitted
-        self.network = network.plan(self.layers, len(self.labels))
-        self._sizes.discard(self.network.size)
-        self.version += 1
-        self._introduce()
+        self._replan()
         self._save = True
 
     def _introduce(self) -> None:
@@ -319,6 +316,18 @@ class Project:
             share = self.learning_rate / old.hyper.learning_rate if old.hyper.learning_rate else 1.0
             self.learning_rate = new.hyper.learning_rate * share
         self.settings = new
+        if self._tuned:
+            self.layers, self._tuned = network.tuned(self.layers, self._tuned, len(self.labels)), {}
+            self._replan()
+
+    def _replan(self) -> None:
+        """Make the network of the layers and labels as they are; who computes is told it before the next order."""
+        self._sizes.add(self.network.size)
+        self.network = network.plan(self.layers, len(self.labels))
+        self._sizes.discard(self.network.size)
+        self.version += 1
+        if self.initialised:
+            self._introduce()
 
     def _admit(self) -> None:
         for cut in self._attached:
@@ -357,11 +366,7 @@ class Project:
         self.iteration += 1
         self.labels, self.seed, self.learning_rate = to.labels, to.seed, to.learning_rate
         self.last, self.trouble = {}, ""
-        self._sizes.add(self.network.size)
-        self.network = network.plan(self.layers, len(self.labels))
-        self._sizes.discard(self.network.size)
-        self.version += 1
-        self._introduce()
+        self._replan()
         self._save = True
         self.out.append(Restore(self.id))
 
@@ -423,18 +428,8 @@ class Project:
 
     # -------------------------------------------------------------------------------------------- wishes
     def attach(self, event: Attached, now: float) -> None:
-        """Take in a cut at the next close, or at once when no iteration is open; raises Refusal.
-
-        It takes the place of an older cut of the same data set.
-        """
-        cut = Cut.parse(event.manifest)
-        cut.require_shape(self.network.input)
-        if any(other.id == cut.id for other in (*self.cuts, *self._attached)):
-            raise Refusal(409, f"{self.id} uses cut {cut.id} already")
-        others = [other for other in (*self.cuts, *self._attached) if other.dataset != cut.dataset]
-        known = {hash_ for other in others for hash_, _, _ in other.shards}
-        if known.intersection(hash_ for hash_, _, _ in cut.shards) or len(set(cut.shards)) < len(cut.shards):
-            raise Refusal(409, f"cut {cut.id} has a shard that {self.id} holds already")
+        """Take in a cut, in place of an older one of its data set, at the next close or at rest; raises Refusal."""
+        cut = fresh(event.manifest, self.id, (*self.cuts, *self._attached), self.network.input)
         labels = self._admitted
         for other in (*self._attached, cut):
             labels = merged(labels, other.labels)
@@ -454,7 +449,7 @@ class Project:
             case "reboot":
                 self._initialise = True
             case "set":
-                self._settings = (self._settings or self.settings).changed(settings)
+                self._set(settings)
             case _:
                 raise AssertionError(action)
         self._save = True
@@ -462,6 +457,14 @@ class Project:
             self._break_off(now)
         elif self.phase is Phase.RESTING:
             self._between(now)
+
+    def _set(self, wished: dict[str, Any]) -> None:
+        own = {key: value for key, value in wished.items() if key != "layers"}
+        settings = (self._settings or self.settings).changed(own)
+        if "layers" in wished:
+            network.tuned(self.layers, wished["layers"], len(self.labels))
+            self._tuned |= {name: {**self._tuned.get(name, {}), **change} for name, change in wished["layers"].items()}
+        self._settings = settings
 
     def restore(self, event: Restored, now: float) -> None:
         """Go back to a checkpoint, between this iteration and the next; raises Refusal."""
