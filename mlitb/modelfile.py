@@ -12,6 +12,7 @@ from typing import Any
 from mlitb.core.network import MAX_PARAMETERS
 from mlitb.engine import Engine, EngineError, EngineNetwork
 from mlitb.model import Model, ModelError, from_document
+from mlitb.prototype import from_prototype, is_prototype
 
 MAX_BYTES = MAX_PARAMETERS * 3 * 16 // 3 + (16 << 20)
 """The largest network's parameters and two optimizer slots in base64, and 16 MB of all else: 272 MB."""
@@ -53,4 +54,4 @@ def parse(text: str, engine: Engine) -> tuple[Model, EngineNetwork]:
 def _model(document: Any) -> Model:
     if not isinstance(document, dict):
         raise ModelError("the file is not an MLitB model: it is not a JSON object")
-    return from_document(document)
+    return from_prototype(document) if is_prototype(document) else from_document(document)

@@ -247,6 +247,16 @@ BAD = {
         changed("optimizer", {"steps": 1, "slots": {"squares": {}}}),
         "optimizer: squares: the parameters 'conv1.weights' are missing",
     ),
+    "a file of 2015 with maxout": (
+        json.dumps(
+            {
+                "configs": [{"type": "input", "sx": 8, "sy": 8, "depth": 1}, {"type": "maxout"}],
+                "params": [],
+                "index2label": {"0": "a"},
+            }
+        ).encode(),
+        "maxout1: a layer of type 'maxout' cannot be represented",
+    ),
     "too many parameters": (changed("layers", [INPUT, *LARGE]), f"more than {network.MAX_PARAMETERS:,} parameters"),
 }
 
