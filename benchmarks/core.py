@@ -43,8 +43,9 @@ class Crowd:
         self.assigns: dict[int, m.Assign] = {}
         self.now = 0.0
         self.feed(Created("p", "p", PAPERS_NET, {"period": 4.0}, 7, running=True))
-        shards = [{"hash": f"{i * 7919:064x}", "count": 128, "bytes": 30_000} for i in range(SHARDS)]
-        labels = [str(i) for i in range(10)]
+        labels, counts = [str(i) for i in range(10)], [128, *[0] * 9]
+        row = {"count": 128, "bytes": 30_000, "labels": counts}
+        shards = [{"hash": f"{i * 7919:064x}", **row} for i in range(SHARDS)]
         shape = {"width": 28, "height": 28, "channels": 1, "mean": [0.1], "std": [0.3]}
         self.feed(Attached("p", {"cut": "c", "dataset": "d", "labels": labels, "shards": shards, **shape}))
         self.feed(Stepped("p", True, 0.01))

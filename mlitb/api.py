@@ -165,10 +165,11 @@ async def change_project(shell: Owned, project: str, changes: Changes) -> dict[s
 @router.delete("/projects/{project}")
 async def remove_project(shell: Owned, project: str) -> dict[str, Any]:
     """Remove a project with its parameters and history; its data sets stay."""
-    view = shell.known(project)
+    shell.known(project)
+    used = shell.projects.datasets(project)
     await shell.projects.wish(project, "remove", {})
-    for dataset in view["datasets"]:
-        await shell.data_server.unuse(dataset["dataset"], project)
+    for dataset in sorted(used):
+        await shell.data_server.unuse(dataset, project)
     return {"removed": project}
 
 

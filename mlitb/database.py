@@ -18,6 +18,9 @@ from sqlite_utils import Database, Migrations
 
 NAME = "master.sqlite"
 COPY = "master.sqlite.copy"
+AUTO = '{"part": "auto", "manifest": null}'
+"""A project's test set where nobody chose one."""
+
 BUSY_S = 10.0
 """How long a backup from another process may keep us waiting."""
 
@@ -74,7 +77,21 @@ def about_projects(db: Database) -> None:
     )
 
 
-VERSION = 3
+@MIGRATIONS()
+def test_sets(db: Database) -> None:
+    """What a project is tested on, how it did, and how its checkpoints did."""
+    db.execute(f"ALTER TABLE project ADD COLUMN test TEXT NOT NULL DEFAULT '{AUTO}'")
+    _hash_again(db)
+    db.execute(
+        "CREATE TABLE test (project TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE, test_set TEXT NOT NULL, "
+        "iteration INTEGER NOT NULL, time REAL NOT NULL, error REAL NOT NULL, figures TEXT NOT NULL, "
+        "PRIMARY KEY (project, test_set, iteration)) WITHOUT ROWID"
+    )
+    for column in ("test_set TEXT", "test_error REAL", "test_loss REAL"):
+        db.execute(f"ALTER TABLE checkpoint ADD COLUMN {column}")
+
+
+VERSION = 4
 """How many migrations there are: also kept in the database itself, so that an older release can refuse it."""
 
 
@@ -115,9 +132,24 @@ def _check(db: sqlite3.Connection) -> None:
     if found != "ok":
         raise Damaged(f"the database is damaged ({' '.join(str(found).split())})")
     if _has_column(db, "project", "hash"):
-        for row in db.execute("SELECT * FROM project"):
-            if row[-1] and row[-1] != row_hash(row[:-1]):
-                raise Damaged(f"the record of the project {row[0]!r} in the database is damaged")
+        for project, row, kept in _hashed(db):
+            if kept and kept != row_hash(row):
+                raise Damaged(f"the record of the project {project!r} in the database is damaged")
+
+
+def _hashed(db: sqlite3.Connection) -> list[tuple[str, tuple[object, ...], str]]:
+    """List each project's id, its row without the hash, and the hash."""
+    found = db.execute("SELECT * FROM project")
+    names = [column[0] for column in found.description]
+    place = names.index("hash")
+    return [(row[names.index("id")], (*row[:place], *row[place + 1 :]), row[place]) for row in found]
+
+
+def _hash_again(db: Database) -> None:
+    """Give projects their hashes again after a migration changed their columns."""
+    for project, row, kept in _hashed(db.conn):
+        if kept:
+            db.execute("UPDATE project SET hash = ? WHERE id = ?", (row_hash(row), project))
 
 
 def _has_column(db: sqlite3.Connection, table: str, column: str) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from typing import Any, cast
 
 from mlitb.checkpoints import Arrays
-from mlitb.core.events import Attached, Created, Restored, Wished
+from mlitb.core.events import Attached, Created, HeldBack, Restored, Wished
 from mlitb.core.messages import Action, Control
 from mlitb.core.network import plan, tuned
 from mlitb.core.refusal import Refusal
@@ -28,6 +28,7 @@ from mlitb.engine import EngineError
 from mlitb.keeping import Keeping
 from mlitb.model import ABOUT, Model
 from mlitb.pixels import Mode
+from mlitb.recent import Recent
 from mlitb.runtime import Runtime
 from mlitb.storage import NUMBERS, Checkpoint, Damaged, Project, Storage
 from mlitb.storage import Action as Audited
@@ -70,8 +71,13 @@ class Projects:
         self._pending: dict[str, dict[str, Any]] = {}  # settings that the core applies at the next close
         self._records: dict[str, Project] = {}
         self._figures: dict[str, dict[str, Any]] = {}  # of the last iteration
+        self._recent = Recent()
+        self._lowest: dict[str, tuple[str, float]] = {}  # the test set and the smallest error on it, since the start
+        self._best: dict[str, Checkpoint] = {}  # of that error, until it is saved
         self._unsaved: set[str] = set()  # trained a moment ago: to be looked at again
         runtime.on_record = self._record
+        runtime.on_test = self._test
+        runtime.on_tested = self._tested
         runtime.on_save = self._save
         runtime.on_forget = self._forget
 
@@ -150,6 +156,7 @@ class Projects:
             self.runtime.feed(Wished(record.id, "set", record.settings))
         for manifest in record.manifests:
             self.runtime.feed(Attached(record.id, manifest))
+        self.runtime.feed(HeldBack(record.id, record.test["part"], record.test["manifest"]))
 
     # ------------------------------------------------------------------------------------------------ the owner
     async def create(
@@ -211,6 +218,7 @@ class Projects:
             self._pending[project] = before
             raise
         if action == "reboot":
+            self._forget_tests(project)
             self.keeping.forget(project)
             await self.keeping.now(f"reboot {project}", self.storage.forget_history, project)
         if action == "remove":
@@ -232,6 +240,7 @@ class Projects:
         project = control.project
         self.audit(project, control.action, address, dict(control.settings))
         if control.action == "reboot":
+            self._forget_tests(project)
             self.keeping.forget(project)
             self.keeping.keep(f"reboot {project}", self.storage.forget_history, project)
         if project in self._records:
@@ -311,6 +320,18 @@ class Projects:
         """Count the vectors of a project's data, also of what the next close admits."""
         return sum(known["vectors"] for known in self._records[project].manifests)
 
+    async def test_on(self, project: str, part: str, manifest: dict[str, Any] | None) -> None:
+        """Take another test set (core/held_out.py); raise Refusal."""
+        self.runtime.feed(HeldBack(project, part, manifest))
+        self._records[project] = replace(self._records[project], test={"part": part, "manifest": manifest})
+        await self.persist(project)
+
+    def datasets(self, project: str) -> set[str]:
+        """Name the data sets that a project uses, to train or to test."""
+        record = self._records[project]
+        manifests = (*record.manifests, *([record.test["manifest"]] if record.test["manifest"] else []))
+        return {str(manifest["dataset"]) for manifest in manifests}
+
     async def persist(self, project: str) -> None:
         """Store a project's record as it is now."""
         await self.keeping.now(f"record {project}", self.storage.put_project, self._current(project))
@@ -345,6 +366,11 @@ class Projects:
     async def history(self, project: str, after: int = -1) -> list[dict[str, Any]]:
         """Return the figures of the iterations after one, thinned when they are many."""
         return await self.disk.ask(self.storage.history, project, after)
+
+    async def tests(self, project: str) -> list[dict[str, Any]]:
+        """Return the figures of the evaluations on the present test set, thinned when they are many."""
+        identity = self.runtime.master.project(project)["test"]["identity"]
+        return await self.disk.ask(self.storage.tests, project, identity)
 
     def snapshot(self, project: str) -> Model:
         """Return a project's newest model, also in the middle of an iteration; raise Refusal before there is one."""
@@ -382,6 +408,20 @@ class Projects:
             asyncio.get_running_loop().call_later(IDLE_SAVE_S, self._save_idle, project)
         self.keeping.figures((project, kept, {key: figures[key] for key in WORK_KEYS}))
 
+    def _tested(self, project: str) -> None:
+        """Keep what is about to be evaluated, in case it turns out to be the best."""
+        self._recent.put(project, self._checkpoint(project))
+
+    def _test(self, project: str, figures: dict[str, Any]) -> None:
+        kept = {key: value for key, value in figures.items() if key != "labels"} | {"time": time.time()}
+        self.keeping.figures((project, kept, None))
+        snapshot = self._recent.take(project, figures["iteration"])
+        test_set, lowest = self._lowest.get(project, ("", 1.0))
+        if figures["error"] < lowest or test_set != figures["identity"]:
+            self._lowest[project] = (figures["identity"], figures["error"])
+            if snapshot is not None:
+                self._best[project] = snapshot  # written with the next checkpoint: not at each of the first steps
+
     def _save_idle(self, project: str) -> None:
         """Save what was trained before everybody left: the core saves only while it trains."""
         waited = project in self._unsaved
@@ -402,12 +442,17 @@ class Projects:
         self.keeping.keep(f"record {project}", self.storage.put_project, self._current(project))
         vectors = self.runtime.vectors.get(project)
         if vectors is not None and vectors.parameters.size and len(vectors.parameters) == self._size(project):
-            view = self.runtime.master.project(project)
-            arrays = {"parameters": vectors.parameters, **vectors.state}
-            checkpoint = Checkpoint(
-                view["iteration"], view["learning_rate"], view["labels"], arrays, view["seed"], view["settings"]
-            )
-            self.keeping.keep(f"checkpoint {project}", self.storage.save, project, checkpoint)
+            if project in self._best:
+                self.keeping.keep(f"best {project}", self.storage.save, project, self._best.pop(project))
+            self.keeping.keep(f"checkpoint {project}", self.storage.save, project, self._checkpoint(project))
+
+    def _checkpoint(self, project: str) -> Checkpoint:
+        """Take a snapshot between two iterations; nothing is copied."""
+        view, vectors = self.runtime.master.project(project), self.runtime.vectors[project]
+        arrays = {"parameters": vectors.parameters, **vectors.state}
+        return Checkpoint(
+            view["iteration"], view["learning_rate"], view["labels"], arrays, view["seed"], view["settings"]
+        )
 
     def _size(self, project: str) -> int:
         return int(self.runtime.master.project(project)["parameters"])
@@ -417,8 +462,14 @@ class Projects:
         del self._pending[project]
         self._unsaved.discard(project)
         self._figures.pop(project, None)
+        self._forget_tests(project)
         self.keeping.forget(project)
         self.keeping.keep(f"remove {project}", self.storage.remove_project, project)
+
+    def _forget_tests(self, project: str) -> None:
+        self._recent.forget(project)
+        self._lowest.pop(project, None)
+        self._best.pop(project, None)
 
 
 def _trained_on(manifest: Mapping[str, Any]) -> dict[str, Any]:

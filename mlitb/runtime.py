@@ -34,6 +34,7 @@ from mlitb.core.events import (
     Log,
     Received,
     Record,
+    RecordTest,
     Restore,
     Save,
     Send,
@@ -80,6 +81,8 @@ class Runtime:
         self.draining = False
         self.hurried = False  # a second signal: wait for nothing
         self.on_record: Callable[[str, dict[str, Any]], None] = lambda _project, _figures: None
+        self.on_test: Callable[[str, dict[str, Any]], None] = lambda _project, _figures: None
+        self.on_tested: Callable[[str], None] = lambda _project: None  # its parameters are about to be evaluated
         self.on_save: Callable[[str], None] = lambda _project: None
         self.on_forget: Callable[[str], None] = lambda _project: None
         self.traffic = Traffic()
@@ -229,6 +232,8 @@ class Runtime:
                 self._spawn(self._initialise(effect))
             case Record(project, figures):
                 self.on_record(project, {**figures, **self.traffic.take(project)})
+            case RecordTest(project, figures):
+                self.on_test(project, figures)
             case Save(project):
                 self.on_save(project)
             case Forget(project):
@@ -258,6 +263,8 @@ class Runtime:
         frame = wire.encode(head, self.vectors[effect.project].parameters)
         for client in effect.clients:
             self._put(client, frame, f"parameters {effect.project}", effect.project)
+        if effect.tested:
+            self.on_tested(effect.project)
 
     def _step(self, effect: Step) -> None:
         def done(finite: bool) -> None:

@@ -34,6 +34,7 @@ from mlitb.live import Live
 from mlitb.model_api import router as model_router
 from mlitb.projects import Projects
 from mlitb.settings import Settings
+from mlitb.testing import router as testing_router
 from mlitb.upkeep import audit_all, probes
 from mlitb.upkeep import router as upkeep_router
 
@@ -104,6 +105,7 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
     app.include_router(router, dependencies=audit_all)
     app.include_router(upkeep_router, dependencies=audit_all)
     app.include_router(teaching.router, dependencies=audit_all)
+    app.include_router(testing_router, dependencies=audit_all)
     _add_errors(app)
     _add_pages(app, shell)
     app.mount("/static", RevalidatedFiles(directory=resources.static()), name="static")

@@ -338,7 +338,7 @@ def _imagined(model: Model) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]
         {"type": "softmax"},
     )
     shards = [
-        {"hash": f"{i * 2654435761 % 2**32:08x}{i:056x}", "count": 128, "bytes": 40_000}
+        {"hash": f"{i * 2654435761 % 2**32:08x}{i:056x}", "count": 128, "bytes": 40_000, "labels": [128, *[0] * 9]}
         for i in range(-(-model.vectors // 128))
     ]
     manifest = {

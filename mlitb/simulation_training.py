@@ -51,11 +51,18 @@ class Pictures:
     def _starts(self) -> range:
         return range(0, self.training, SHARD)
 
+    def _counts(self, part: slice) -> list[int]:
+        counts: list[int] = np.bincount(self.labels[part], minlength=len(self.names)).tolist()
+        return counts
+
     def manifest(self) -> dict[str, Any]:
         """Describe the training pictures as the data server would."""
         scaled = self.pixels[: self.training].astype(np.float32) / 255
         width, height, channels = (self.layers[0][key] for key in ("width", "height", "channels"))
-        rows = [{"hash": h, "count": part.stop - part.start, "bytes": 1 + 8 * SHARD} for h, part in self.shards.items()]
+        rows = [
+            {"hash": h, "count": part.stop - part.start, "bytes": 1 + 8 * SHARD, "labels": self._counts(part)}
+            for h, part in self.shards.items()
+        ]
         return {
             "cut": "pictures", "dataset": "pictures", "width": width, "height": height, "channels": channels,
             "labels": self.names, "shards": rows,

@@ -2,8 +2,8 @@
 
 Rules of this file:
 - Every call here may wait for a disk: the runtime makes them in the storage thread, never on the event loop.
-- The newest KEEP checkpoints and the best one are kept. The best has the smallest training loss that was measured with
-  exactly its parameters, among those with as many labels as the newest.
+- The newest KEEP checkpoints and the best one are kept. The best has the smallest error on the test set, or without one
+  the smallest training loss, measured with exactly its parameters, among those with as many labels as the newest.
 - History keeps every iteration that is young and ever fewer of the old (THINNING); the audit is never thinned.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlitb.checkpoints import Checkpoint, Checkpoints
-from mlitb.database import COPY, Damaged, StorageError, copy_database, open_database, row_hash
+from mlitb.database import AUTO, COPY, Damaged, StorageError, copy_database, open_database, row_hash
 
 KEEP = 3
 """Checkpoints kept for each project, besides the best."""
@@ -47,6 +47,7 @@ class Project:
     manifests: tuple[dict[str, Any], ...] = ()
     created: float = field(default_factory=time.time)
     about: dict[str, str] = field(default_factory=dict)  # model.ABOUT, and "resize" of the model that it began with
+    test: dict[str, Any] = field(default_factory=lambda: json.loads(AUTO))  # "part" and "manifest", as in HeldBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class Action:
     time: float = field(default_factory=time.time)
 
 
-Figures = tuple[str, Mapping[str, Any], Mapping[str, Any]]
-"""Project, an iteration's figures, its work log."""
+Figures = tuple[str, Mapping[str, Any], Mapping[str, Any] | None]
+"""Project, an iteration's figures, its work log; without a log they are those of a test."""
 
 
 class Storage:
@@ -103,12 +104,13 @@ class Storage:
         """Write a project's record, new or changed."""
         row = (
             project.id, project.name, json.dumps(project.layers), json.dumps(project.settings), project.seed,
-            int(project.running), json.dumps(project.manifests), project.created,
+            int(project.running), json.dumps(project.manifests), project.created, json.dumps(project.test),
         )  # fmt: skip
         self._db.execute(
-            "INSERT INTO project VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name, "
+            "INSERT INTO project (id, name, layers, settings, seed, running, manifests, created, test, hash) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name, "
             "layers=excluded.layers, settings=excluded.settings, seed=excluded.seed, running=excluded.running, "
-            "manifests=excluded.manifests, created=excluded.created, hash=excluded.hash",
+            "manifests=excluded.manifests, created=excluded.created, test=excluded.test, hash=excluded.hash",
             (*row, row_hash(row)),
         )
         self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (project.id, json.dumps(project.about)))
@@ -116,13 +118,14 @@ class Storage:
     def projects(self) -> list[Project]:
         """Return all projects, oldest first."""
         rows = self._db.execute(
-            "SELECT id, name, layers, settings, seed, running, manifests, created, coalesce(about, '{}') "
+            "SELECT id, name, layers, settings, seed, running, manifests, created, test, coalesce(about, '{}') "
             "FROM project LEFT JOIN about ON about.project = id ORDER BY created, id"
         )
         return [
             Project(
                 row[0], row[1], tuple(json.loads(row[2])), json.loads(row[3]), row[4], bool(row[5]),
-                tuple(json.loads(row[6])), row[7], json.loads(row[8]),
+                tuple(json.loads(row[6])), row[7], about=json.loads(row[9]),
+                test=json.loads(row[8]),
             )
             for row in rows
         ]  # fmt: skip
@@ -138,7 +141,10 @@ class Storage:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             for project, figures, work in rows:
-                self._add_figures(project, figures, work)
+                if work is None:
+                    self._add_test(project, figures)
+                else:
+                    self._add_figures(project, figures, work)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:  # a full disk may have ended it already
@@ -164,28 +170,57 @@ class Storage:
                     "DELETE FROM history WHERE project = ? AND iteration < ? AND iteration % ? != 0",
                     (project, iteration - age, every),
                 )
+                self._thin_tests(project, iteration - age, every)
+
+    def _add_test(self, project: str, figures: Mapping[str, Any]) -> None:
+        iteration, test_set = figures["iteration"], figures["identity"]
+        self._db.execute(
+            "INSERT OR REPLACE INTO test SELECT id, ?, ?, ?, ?, ? FROM project WHERE id = ?",
+            (test_set, iteration, figures["time"], figures["error"], json.dumps(figures), project),
+        )
+        self._db.execute(
+            "UPDATE checkpoint SET test_set = ?, test_error = ?, test_loss = ? WHERE project = ? AND iteration = ?",
+            (test_set, figures["error"], figures["loss"], project, iteration),
+        )
+
+    def _thin_tests(self, project: str, before: int, every: int) -> None:
+        """Keep one evaluation of so many iterations, and the best: evaluations come at any iteration."""
+        self._db.execute(
+            "DELETE FROM test WHERE project = ? AND iteration < ? AND (test_set, iteration) NOT IN "
+            "(SELECT test_set, min(iteration) FROM test WHERE project = ? GROUP BY test_set, iteration / ?) "
+            "AND iteration != (SELECT iteration FROM test AS best WHERE best.project = test.project "
+            "AND best.test_set = test.test_set ORDER BY error, iteration LIMIT 1)",
+            (project, before, project, every),
+        )
 
     def history(self, project: str, after: int = -1, most: int = 2000) -> list[dict[str, Any]]:
         """Return the figures of up to `most` iterations after one, evenly thinned, the newest always among them."""
-        total, last = self._db.execute(
-            "SELECT count(*), max(iteration) FROM history WHERE project = ? AND iteration > ?", (project, after)
-        ).fetchone()
+        return self._thinned("history WHERE project = ? AND iteration > ?", (project, after), most)
+
+    def tests(self, project: str, test_set: str, most: int = 2000) -> list[dict[str, Any]]:
+        """Return the figures of up to `most` evaluations on one test set, as `history` does those of iterations."""
+        return self._thinned("test WHERE project = ? AND test_set = ?", (project, test_set), most)
+
+    def _thinned(self, chosen: str, values: tuple[str | int, ...], most: int) -> list[dict[str, Any]]:
+        total, last = self._db.execute(f"SELECT count(*), max(iteration) FROM {chosen}", values).fetchone()
         every = max(1, -(-int(total) // most))
         rows = self._db.execute(
             "SELECT figures FROM (SELECT figures, iteration, row_number() OVER (ORDER BY iteration) AS place "
-            "FROM history WHERE project = ? AND iteration > ?) WHERE place % ? = 0 OR iteration = ? ORDER BY iteration",
-            (project, after, every, last),
+            f"FROM {chosen}) WHERE place % ? = 0 OR iteration = ? ORDER BY iteration",
+            (*values, every, last),
         )
         return [json.loads(row[0]) for row in rows]
 
     def forget_history(self, project: str) -> None:
         """Delete a project's history and checkpoints (it starts again from its seed)."""
         self._db.execute("DELETE FROM history WHERE project = ?", (project,))
+        self._db.execute("DELETE FROM test WHERE project = ?", (project,))
         self._db.execute("DELETE FROM checkpoint WHERE project = ?", (project,))
         self.checkpoints.remove(project, but_base=True)
 
     def forget_after(self, project: str, iteration: int) -> int:
         """Delete the figures of iterations whose steps no checkpoint holds; return how many."""
+        self._db.execute("DELETE FROM test WHERE project = ? AND iteration > ?", (project, iteration))
         return self._db.execute(
             "DELETE FROM history WHERE project = ? AND iteration >= ?", (project, iteration)
         ).rowcount
@@ -195,6 +230,11 @@ class Storage:
         self._db.execute(
             "INSERT INTO history SELECT ?, iteration, time, figures, work FROM history "
             "WHERE project = ? AND iteration < ?",
+            (to, project, before),
+        )
+        self._db.execute(
+            "INSERT INTO test SELECT ?, test_set, iteration, time, error, figures FROM test "
+            "WHERE project = ? AND iteration <= ?",
             (to, project, before),
         )
 
@@ -221,8 +261,8 @@ class Storage:
         """Write a checkpoint durably and drop those that are not to be kept; return its path."""
         path = self.checkpoints.write(project, checkpoint)
         self._db.execute(
-            "INSERT OR REPLACE INTO checkpoint SELECT id, ?, ?, ?, NULL, NULL FROM project WHERE id = ?",
-            (checkpoint.iteration, time.time(), len(checkpoint.labels), project),
+            "INSERT OR REPLACE INTO checkpoint SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM project WHERE id = ?",
+            (checkpoint.iteration, time.time(), len(checkpoint.labels), *self._known(project, checkpoint), project),
         )
         best = self._best(project, len(checkpoint.labels))
         for iteration in self.checkpoints.iterations(project)[:-KEEP]:
@@ -231,18 +271,36 @@ class Storage:
                 self._db.execute("DELETE FROM checkpoint WHERE project = ? AND iteration = ?", (project, iteration))
         return path
 
+    def _known(self, project: str, checkpoint: Checkpoint) -> tuple[Any, ...]:
+        """Find what was measured with a checkpoint's parameters before it was saved: loss, error, and of a test."""
+        key = (project, checkpoint.iteration)
+        training = self._db.execute("SELECT figures FROM history WHERE project = ? AND iteration = ?", key).fetchone()
+        tested = self._db.execute(
+            "SELECT figures FROM test WHERE project = ? AND iteration = ? ORDER BY time DESC LIMIT 1", key
+        ).fetchone()
+        own, test = (json.loads(row[0]) if row else {} for row in (training, tested))
+        own = own if own.get("vectors") else {}
+        return own.get("loss"), own.get("error"), test.get("identity"), test.get("error"), test.get("loss")
+
     def _best(self, project: str, labels: int) -> int | None:
+        """Find the checkpoint with the smallest error on the newest test set, or else the smallest training loss."""
         row = self._db.execute(
+            "SELECT iteration FROM checkpoint WHERE project = ? AND labels = ? AND test_set = "
+            "(SELECT test_set FROM test WHERE project = checkpoint.project ORDER BY time DESC LIMIT 1) "
+            "ORDER BY test_error, test_loss, iteration LIMIT 1",
+            (project, labels),
+        ).fetchone() or self._db.execute(
             "SELECT iteration FROM checkpoint WHERE project = ? AND labels = ? AND loss IS NOT NULL "
             "ORDER BY loss LIMIT 1",
             (project, labels),
-        ).fetchone()
+        ).fetchone()  # fmt: skip
         return int(row[0]) if row else None
 
     def list_checkpoints(self, project: str) -> list[dict[str, Any]]:
-        """Describe a project's kept checkpoints, newest first: iteration, saved, bytes, loss, error, best."""
+        """Describe a project's kept checkpoints, newest first, with what was measured with it."""
         rows = self._db.execute(
-            "SELECT iteration, saved, labels, loss, error FROM checkpoint WHERE project = ?", (project,)
+            "SELECT iteration, saved, labels, loss, error, test_error, test_loss FROM checkpoint WHERE project = ?",
+            (project,),
         )
         known = {row[0]: row for row in rows}
         iterations = self.checkpoints.iterations(project)
@@ -251,11 +309,10 @@ class Storage:
         found = []
         for iteration in reversed(iterations):
             stat = self.checkpoints.path(project, iteration).stat()
-            _, saved, labels, loss, error = known.get(iteration, (iteration, stat.st_mtime, None, None, None))
-            found.append(
-                {"iteration": iteration, "saved": saved, "bytes": stat.st_size, "labels": labels, "loss": loss,
-                 "error": error, "best": iteration == best}
-            )  # fmt: skip
+            row = known.get(iteration, (iteration, stat.st_mtime, *[None] * 5))
+            keys = ("iteration", "saved", "labels", "loss", "error", "test_error", "test_loss")
+            shown = dict(zip(keys, row, strict=True))
+            found.append({**shown, "bytes": stat.st_size, "best": iteration == best})
         return found
 
     def load(self, project: str) -> Checkpoint | None:

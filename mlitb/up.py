@@ -359,7 +359,7 @@ async def register_uses(projects: Projects, data_server: DataServer) -> None:
     """Tell the data server again which data sets are used, as often as it takes."""
     while not projects.ready:
         await asyncio.sleep(0.05)
-    waiting = {(row["dataset"], view["id"]) for view in projects.views() for row in view["datasets"]}
+    waiting = {(dataset, view["id"]) for view in projects.views() for dataset in projects.datasets(view["id"])}
     try:
         while waiting:
             waiting = {use for use in waiting if not await _registered(data_server, *use)}

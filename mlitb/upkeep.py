@@ -125,8 +125,8 @@ async def branch(shell: Owned, project: str, iteration: int, wish: Branch) -> di
     shell.known(project)
     new = await shell.projects.branch(project, iteration, wish.name)
     view = shell.known(new)
-    for dataset in view["datasets"]:
-        await shell.data_server.use(dataset["dataset"], new)
+    for dataset in sorted(shell.projects.datasets(new)):
+        await shell.data_server.use(dataset, new)
     return view
 
 

@@ -71,7 +71,7 @@ class Gone(Exception):
 class Client:
     """One connection and one trainer behind it."""
 
-    def __init__(self, port: int, receive_buffer: int = 0, hello: bool = True) -> None:
+    def __init__(self, port: int, receive_buffer: int = 0, hello: bool = True, token: str = "") -> None:
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -79,7 +79,10 @@ class Client:
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.protocol = ClientProtocol(parse_uri(f"ws://127.0.0.1:{port}/ws"), max_size=None)
-        self.protocol.send_request(self.protocol.connect())
+        request = self.protocol.connect()
+        if token:
+            request.headers["authorization"] = f"Bearer {token}"
+        self.protocol.send_request(request)
         self._flush()
         self.pinged = 0
         self.last: dict[type, Received] = {}  # the newest message of each kind

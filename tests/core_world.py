@@ -51,7 +51,9 @@ def manifest(cut: str, labels: list[str], counts: list[int], held_back: int = 0)
     """Describe a cut whose shards have these counts."""
 
     def row(i: int, count: int, kind: str) -> dict[str, Any]:
-        return {"hash": sha256(f"{cut} {kind} {i}".encode()).hexdigest(), "count": count, "bytes": 160 * count}
+        each = [count // len(labels) + (place < count % len(labels)) for place in range(len(labels))]
+        name = sha256(f"{cut} {kind} {i}".encode()).hexdigest()
+        return {"hash": name, "count": count, "bytes": 160 * count, "labels": each}
 
     rows = [row(i, count, "train") for i, count in enumerate(counts)]
     test = [row(0, held_back, "test")] if held_back else []

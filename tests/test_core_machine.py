@@ -5,6 +5,7 @@ grow, nothing is computed twice within one, what is refused changes nothing, and
 """
 
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -249,7 +250,9 @@ class Anything(RuleBasedStateMachine):
         for old in newest:
             self.cuts += 1
             version = manifest(f"c{self.cuts}", list(dict.fromkeys((*old.labels, label))), [more])
-            rows = [{"hash": hash_, "count": count, "bytes": size} for hash_, count, size in old.shards[gone:]]
+            rows = [asdict(row) for row in old.shards[gone:]]
+            for row in rows:
+                row["labels"] += (0,) * (len(version["labels"]) - len(row["labels"]))
             self.world.feed(Attached(name, {**version, "dataset": old.dataset, "shards": rows + version["shards"]}))
 
     @rule(number=some)

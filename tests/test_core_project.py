@@ -75,7 +75,7 @@ def test_a_newer_version_of_a_data_set_takes_the_older_ones_place(world: World) 
     world.unpack(browser)
     old = manifest("c", ["a", "b"], [32] * 4)
     new = manifest("newer", ["a", "b", "new"], [20])
-    kept, gone = old["shards"][1:], old["shards"][0]["hash"]
+    kept, gone = manifest("c", new["labels"], [32] * 4)["shards"][1:], old["shards"][0]["hash"]
     before = browser.assigns[1]
     world.feed(Attached("p", {**new, "dataset": old["dataset"], "shards": kept + new["shards"]}))
     world.close()
@@ -91,7 +91,7 @@ def test_a_newer_version_of_a_data_set_takes_the_older_ones_place(world: World) 
 
 
 def test_two_data_sets_with_one_shard_are_refused(world: World) -> None:
-    other = {**manifest("other", ["a", "b"], [32]), "shards": manifest("c", [], [32])["shards"]}
+    other = {**manifest("other", ["a", "b"], [32]), "shards": manifest("c", ["a", "b"], [32])["shards"]}
     with pytest.raises(Refusal, match="holds already"):
         world.feed(Attached("p", other))
 
@@ -110,8 +110,13 @@ def test_what_waits_for_a_close_is_admitted_together(world: World) -> None:
         ({"width": 5}, 409, "cut c2 has 5×4×1 pictures, the network's input takes 4×4×1"),
         ({"cut": "c"}, 409, "p uses cut c already"),
         ({"shards": []}, 422, "cut c2 holds no data vectors"),
-        ({"shards": [{"hash": "no hash", "count": 1, "bytes": 1}]}, 422, "the manifest cannot be read"),
-        ({"shards": [{"hash": "0" * 64, "count": 0, "bytes": 1}]}, 422, "has 0 vectors"),
+        ({"shards": [{"hash": "no hash", "count": 1, "bytes": 1, "labels": [1]}]}, 422, "the manifest cannot be read"),
+        ({"shards": [{"hash": "0" * 64, "count": 0, "bytes": 1, "labels": [0]}]}, 422, "has 0 vectors"),
+        (
+            {"shards": [{"hash": "0" * 64, "count": 3, "bytes": 1, "labels": [4]}]},
+            422,
+            "has 3 vectors, and label counts",
+        ),
         ({"mean": [0.1, 0.2]}, 422, "1 channels, but mean and std of 2 and 1"),
         ({"labels": None}, 422, "the manifest cannot be read"),
         ({"shards": manifest("c", ["a"], [32])["shards"]}, 409, "has a shard that p holds already"),

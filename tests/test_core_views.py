@@ -69,16 +69,6 @@ def test_a_tracker_beside_a_trainer_is_not_shown_the_same_snapshot_again(world: 
         assert not [effect for effect in effects if isinstance(effect, Broadcast)]
 
 
-def test_statistics_workers_get_what_was_held_back() -> None:
-    world = World()
-    world.create()
-    world.feed_attach("c", ["a", "b"], [32], held_back=20)
-    browser = world.connect()
-    world.say(browser, m.Join("p", 1, "statistics"))
-    assert [shard.count for shard in browser.assigns[1].shards] == [20]
-    assert "p" in browser.parameters
-
-
 def test_failed_workers_are_shown_with_their_reason(world: World) -> None:
     a = world.worker()
     effects = world.say(a, m.Failed(1, "out of memory"))

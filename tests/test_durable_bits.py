@@ -33,7 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def manifest(cut: str, labels: list[str]) -> dict[str, Any]:
     """Describe a cut of one shard."""
-    shard = {"hash": sha256(cut.encode()).hexdigest(), "count": 64, "bytes": 6400}
+    shard = {"hash": sha256(cut.encode()).hexdigest(), "count": 64, "bytes": 6400, "labels": [64, 0, 0]}
     nothing = {"vectors": 0, "shards": []}
     return {
         "cut": cut, "dataset": f"d-{cut}", "version": 1, "width": 8, "height": 8, "channels": 1, "mode": "crop",

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlitb.database import COPY, NAME
+from mlitb.database import COPY, NAME, row_hash
 from mlitb.storage import KEEP, NUMBERS, THINNING, Action, Checkpoint, Project, Storage, StorageError
 
 PROJECT = Project("digits", "Digits", ({"type": "input"},), {"period": 1.0}, 7, True, ({"cut": "c1"},), 1.5)
@@ -111,9 +111,31 @@ def test_a_first_release_database_is_brought_up_to_date(tmp_path: Path) -> None:
     db.close()
     store = Storage(tmp_path)
     assert store.projects() == [Project("old", "Old", (), {}, 1, True, (), 2.5)]
+    assert store.projects()[0].test == {"part": "auto", "manifest": None}
     store.add_action(Action("owner", "::1", "old", "start"))
     store.close()
     Storage(tmp_path).close()
+
+
+def test_a_database_from_before_test_sets_keeps_its_projects_whole(tmp_path: Path) -> None:
+    store = Storage(tmp_path)
+    store.put_project(PROJECT)
+    store.close()
+    with sqlite3.connect(tmp_path / NAME) as db:  # back to what the release before wrote
+        db.execute("ALTER TABLE project DROP COLUMN test")
+        row = db.execute("SELECT id, name, layers, settings, seed, running, manifests, created FROM project").fetchone()
+        db.execute("UPDATE project SET hash = ?", (row_hash(row),))
+        db.execute("DROP TABLE test")
+        for column in ("test_set", "test_error", "test_loss"):
+            db.execute(f"ALTER TABLE checkpoint DROP COLUMN {column}")
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = 'test_sets'")
+        db.execute("PRAGMA user_version=2")
+    db.close()
+    for _ in range(2):
+        again = Storage(tmp_path)
+        assert again.projects() == [PROJECT]
+        assert again.problems == []
+        again.close()
 
 
 def test_a_foreign_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
@@ -185,6 +207,84 @@ def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path: Path) -> None:
     assert rows[-1]["loss"] == 0.5
     assert rows[-1]["bytes"] > 0
     assert store.load_at("digits", 1).iteration == 1
+    store.close()
+
+
+def evaluation(iteration: int, error: float, test_set: str = "t") -> dict[str, object]:
+    return {
+        "iteration": iteration,
+        "time": iteration + 1e3 * (test_set != "t"),
+        "error": error,
+        "loss": 2 * error,
+        "identity": test_set,
+    }
+
+
+def test_the_best_checkpoint_is_that_of_the_smallest_test_error_where_there_is_one(tmp_path: Path) -> None:
+    store = Storage(tmp_path)
+    store.put_project(PROJECT)
+    errors = {0: 0.9, 1: 0.5, 2: 0.2, 3: 0.3, 6: 0.4}
+    for iteration, loss in enumerate([3.0, 0.5, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]):
+        store.save("digits", checkpoint(iteration))
+        store.add_history([("digits", figures(iteration, loss), {})])
+        if iteration in errors:
+            store.add_history([("digits", evaluation(iteration, errors[iteration]), None)])
+    rows = {row["iteration"]: row for row in store.list_checkpoints("digits")}
+    assert list(rows) == [7, 6, 5, 2]
+    assert [row["best"] for row in rows.values()] == [False, False, False, True]
+    assert (rows[2]["test_error"], rows[2]["test_loss"], rows[7]["test_error"]) == (0.2, 0.4, None)
+    store.add_history([("digits", evaluation(5, 0.8, "another set"), None)])
+    assert [row["iteration"] for row in store.list_checkpoints("digits") if row["best"]] == [5], "not comparable"
+    store.add_history([("digits", evaluation(7, 0.6, "another set"), None)])
+    assert [row["iteration"] for row in store.list_checkpoints("digits") if row["best"]] == [7]
+    store.close()
+
+
+def test_a_checkpoint_that_is_saved_after_its_evaluation_knows_its_figures(tmp_path: Path) -> None:
+    store = Storage(tmp_path)
+    store.put_project(PROJECT)
+    for iteration in range(6, 9):
+        store.save("digits", checkpoint(iteration))
+    store.add_history([("digits", figures(3, 0.75), {}), ("digits", evaluation(3, 0.1), None)])
+    store.save("digits", checkpoint(3))
+    row = store.list_checkpoints("digits")[-1]
+    assert (row["iteration"], row["best"], row["loss"], row["test_error"]) == (3, True, 0.75, 0.1)
+    store.close()
+
+
+def test_evaluations_come_back_thinned_by_test_set_and_go_with_what_they_measured(tmp_path: Path) -> None:
+    store = Storage(tmp_path)
+    store.put_project(PROJECT)
+    store.put_project(Project("branch", "Branch", (), {}, 1))
+    store.add_history(("digits", evaluation(i, 0.5), None) for i in range(1001))
+    store.add_history([("digits", evaluation(3, 0.4, "other"), None)])
+    assert [row["iteration"] for row in store.tests("digits", "other")] == [3]
+    assert len(store.tests("digits", "t")) == 1001
+    thinned = store.tests("digits", "t", most=100)
+    assert len(thinned) <= 100
+    assert thinned[-1] == evaluation(1000, 0.5)
+    store.copy_history("digits", "branch", 10)
+    assert [row["iteration"] for row in store.tests("branch", "t")] == list(range(11))
+    store.forget_after("digits", 20)
+    assert store.tests("digits", "t")[-1]["iteration"] == 20, "that of the checkpoint itself still holds"
+    store.forget_history("digits")
+    assert store.tests("digits", "t") == []
+    store.remove_project("branch")
+    assert store.tests("branch", "t") == []
+    store.close()
+
+
+def test_evaluations_grow_thinner_with_age_but_never_lose_the_best(tmp_path: Path) -> None:
+    store = Storage(tmp_path)
+    store.put_project(PROJECT)
+    young, every = THINNING[0]
+    odd = range(3, 2 * young, 5)  # a slow worker: iterations that no thinning by number would keep
+    store.add_history(("digits", evaluation(i, 0.1 if i == 1008 else 0.5), None) for i in odd)
+    store.add_history([("digits", figures(2 * young), {})])
+    kept = [row["iteration"] for row in store.tests("digits", "t", most=10**6)]
+    assert [i for i in kept if i >= young] == [i for i in odd if i >= young]
+    assert [i for i in kept if i < young and i != 1008] == list(range(3, young, every))
+    assert 1008 in kept
     store.close()
 
 

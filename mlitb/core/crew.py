@@ -8,12 +8,14 @@ Rules of this file:
 - Network goes before the first Assign and before the first Assign or snapshot of every new version.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 from typing import Any
 
 from mlitb.core.allocation import Holder, Key, Pool
+from mlitb.core.dataset import Cut
 from mlitb.core.events import Effect, Send
+from mlitb.core.held_out import HeldOut
 from mlitb.core.members import Browser, Trainer, Worker
 from mlitb.core.messages import Assign, Failed, Join, Network, Ready, Shard, Tune
 from mlitb.core.refusal import Refusal
@@ -38,9 +40,13 @@ class Crew:
         self.browsers: dict[int, Browser] = {}
         self.pool = Pool()
         self.network: Network | None = None
-        self.held_back: tuple[Shard, ...] = ()
+        self.held_out = HeldOut()
         self._stale: dict[Key, Trainer] = {}  # lost their part: to be told that they hold nothing
         self._later: dict[Key, Holder] = {}  # changed while they compute: to be told at the close
+
+    def everyone(self) -> list[tuple[Browser, Worker]]:
+        """List everyone who takes part."""
+        return [(browser, worker) for browser in self.browsers.values() for worker in browser.workers.values()]
 
     # --------------------------------------------------------------------------------------- coming and going
     def join(self, browser: Browser, join: Join) -> Worker:
@@ -227,8 +233,17 @@ class Crew:
 
     def greet(self, browser: Browser, worker: Worker) -> list[Effect]:
         """Send a new worker that does not train what it needs."""
-        shards = self.held_back if worker.role == "statistics" else ()
-        return [*self.introduce(browser), Send(browser.client, Assign(self.project, worker.number, 0, shards))]
+        assign = Assign(self.project, worker.number, 0, ())
+        if worker.role == "statistics":
+            assign = Assign(self.project, worker.number, self.held_out.number, self.held_out.shards)
+        return [*self.introduce(browser), Send(browser.client, assign)]
+
+    def hold_out(self, cuts: Sequence[Cut], labels: Sequence[str]) -> list[Effect]:
+        """Find out which pictures the test set is now, and send it to who evaluates if it changed."""
+        if not self.held_out.resolve(cuts, labels):
+            return []
+        evaluating = [pair for pair in self.everyone() if pair[1].role == "statistics"]
+        return [effect for browser, worker in evaluating for effect in self.greet(browser, worker)]
 
     def introduce(self, browser: Browser) -> list[Effect]:
         """Send the network, unless the browser knows this version of it."""

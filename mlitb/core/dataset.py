@@ -14,6 +14,16 @@ from mlitb.core.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A shard's line in a manifest."""
+
+    hash: str
+    count: int
+    bytes: int
+    labels: tuple[int, ...]  # vectors of each of the cut's labels
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """A cut as a project uses it."""
 
@@ -23,24 +33,25 @@ class Cut:
     labels: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    shards: tuple[tuple[str, int, int], ...]  # hash, count, bytes
-    held_back: tuple[tuple[str, int, int], ...]  # of the test set, else of the validation set
+    shards: tuple[Row, ...]  # to train on
+    validation: tuple[Row, ...]
+    test: tuple[Row, ...]
 
     @classmethod
     def parse(cls, manifest: Mapping[str, Any]) -> "Cut":
         """Read a manifest; raises Refusal(422) when something is missing or of the wrong kind."""
         try:
-            channels = int(manifest["channels"])
+            channels, labels = int(manifest["channels"]), tuple(str(label) for label in manifest["labels"])
             cut = cls(
                 id=str(manifest["cut"]),
                 dataset=str(manifest["dataset"]),
                 shape=(int(manifest["width"]), int(manifest["height"]), channels),
-                labels=tuple(str(label) for label in manifest["labels"]),
+                labels=labels,
                 mean=tuple(float(value) for value in manifest["mean"]),
                 std=tuple(max(float(value), 1e-3) for value in manifest["std"]),  # a constant channel has no spread
-                shards=_shards(manifest["shards"]),
-                held_back=_shards((manifest.get("test") or {}).get("shards") or ())
-                or _shards((manifest.get("validation") or {}).get("shards") or ()),
+                shards=_rows(manifest["shards"], len(labels)),
+                validation=_rows((manifest.get("validation") or {}).get("shards") or (), len(labels)),
+                test=_rows((manifest.get("test") or {}).get("shards") or (), len(labels)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise Refusal(422, f"the manifest cannot be read: {error!r}") from error
@@ -63,7 +74,11 @@ class Cut:
     def stocks(self, labels: Sequence[str]) -> list[Stock]:
         """Describe its training shards for a project whose labels include this cut's."""
         places = self.places(labels)
-        return [Stock(hash_, self.id, count, size, places) for hash_, count, size in self.shards]
+        return [Stock(row.hash, self.id, row.count, row.bytes, places) for row in self.shards]
+
+    def for_testing(self) -> tuple[Row, ...]:
+        """List the shards to test on where the whole cut is a test set: its test folder, or else every picture."""
+        return self.test or (*self.shards, *self.validation)
 
     def places(self, labels: Sequence[str]) -> tuple[int, ...]:
         """Map the cut's label indices to the project's."""
@@ -74,23 +89,28 @@ def fresh(manifest: Mapping[str, Any], project: str, known: Sequence[Cut], shape
     """Read the manifest of a cut that is new to a project, and takes the place of an older one of its data set."""
     cut = Cut.parse(manifest)
     cut.require_shape(shape)
-    held = {hash_ for other in known if other.dataset != cut.dataset for hash_, _, _ in other.shards}
+    held = {row.hash for other in known if other.dataset != cut.dataset for row in other.shards}
     if any(other.id == cut.id for other in known):
         raise Refusal(409, f"{project} uses cut {cut.id} already")
-    if held.intersection(hash_ for hash_, _, _ in cut.shards) or len(set(cut.shards)) < len(cut.shards):
+    if held.intersection(row.hash for row in cut.shards) or len(set(cut.shards)) < len(cut.shards):
         raise Refusal(409, f"cut {cut.id} has a shard that {project} holds already")
     return cut
 
 
-def merged(labels: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-    """Append the labels that are new, in their order."""
-    return tuple(dict.fromkeys((*labels, *more)))
+def merged(*lists: Sequence[str]) -> tuple[str, ...]:
+    """Append to the first list of labels those of the others that are new, in their order."""
+    return tuple(dict.fromkeys(label for labels in lists for label in labels))
 
 
-def _shards(rows: Any) -> tuple[tuple[str, int, int], ...]:
-    shards = tuple((str(row["hash"]), int(row["count"]), int(row["bytes"])) for row in rows)
-    for hash_, count, size in shards:
-        int(hash_[:8], 16)  # the key of its vectors
-        if count < 1 or size < 1:
-            raise ValueError(f"shard {hash_} has {count} vectors in {size} bytes")
-    return shards
+def _rows(lines: Any, n_labels: int) -> tuple[Row, ...]:
+    rows = tuple(
+        Row(str(line["hash"]), int(line["count"]), int(line["bytes"]), tuple(int(n) for n in line["labels"]))
+        for line in lines
+    )
+    for row in rows:
+        int(row.hash[:8], 16)  # the key of its vectors
+        if row.count < 1 or row.bytes < 1:
+            raise ValueError(f"shard {row.hash} has {row.count} vectors in {row.bytes} bytes")
+        if len(row.labels) != n_labels or min(row.labels) < 0 or sum(row.labels) != row.count:
+            raise ValueError(f"shard {row.hash} has {row.count} vectors, and label counts {row.labels[:20]}")
+    return rows

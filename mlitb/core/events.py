@@ -63,6 +63,15 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What a project is to be tested on (core/held_out.py); with a manifest for an upload of its own."""
+
+    project: str
+    part: str
+    manifest: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wished:
     """The owner's control action over REST (the same as a Control message)."""
 
@@ -109,7 +118,18 @@ class Draining:
 
 
 Event = (
-    Connected | Received | Disconnected | Created | Attached | Wished | Stepped | Ticked | Issued | Restored | Draining
+    Connected
+    | Received
+    | Disconnected
+    | Created
+    | Attached
+    | HeldBack
+    | Wished
+    | Stepped
+    | Ticked
+    | Issued
+    | Restored
+    | Draining
 )
 
 
@@ -130,6 +150,7 @@ class Broadcast:
     iteration: int
     version: int
     clients: tuple[int, ...]
+    tested: bool = False  # a statistics worker is among those that are shown it
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +201,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordTest:
+    """Keep the figures of a report about the test set."""
+
+    project: str
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
     """Write a checkpoint of the project (between two iterations) off the event loop."""
 
@@ -209,4 +238,4 @@ class Restore:
     project: str
 
 
-Effect = Send | Broadcast | Close | Initialise | Add | Step | Record | Save | Forget | Log | Restore
+Effect = Send | Broadcast | Close | Initialise | Add | Step | Record | RecordTest | Save | Forget | Log | Restore

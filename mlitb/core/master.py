@@ -6,8 +6,8 @@
 Rules of this file:
 - `now` is in seconds on a clock that never goes back; a `now` before the last one counts as the last one.
 - Time first: what was due before an event happens before it, so an answer after the deadline is late.
-- A client's mistake is answered with Refused, counted in `counters`, and changes nothing. Created, Attached and Wished
-  raise Refusal instead, for the shell to answer. Anything else that is raised is our own bug.
+- A client's mistake is answered with Refused, counted in `counters`, and changes nothing. Created, Attached, HeldBack
+  and Wished raise Refusal instead, for the shell to answer. Anything else that is raised is our own bug.
 - Identity is the connection; behind it stands a person's browser, known again by the resume token that was given to it.
 """
 
@@ -27,6 +27,7 @@ from mlitb.core.events import (
     Effect,
     Event,
     Forget,
+    HeldBack,
     Issued,
     Received,
     Restored,
@@ -50,6 +51,7 @@ from mlitb.core.messages import (
     Refused,
     Reload,
     Removed,
+    Report,
     Roster,
     Status,
     Tune,
@@ -88,7 +90,8 @@ class Master:
         self._out: list[Effect] = []
         self._routes: dict[type, Callable[[Client, Any, Received], None]] = {
             Watch: self._watch, Join: self._join, Tune: self._tune, Leave: self._leave, Holds: self._holds,
-            Ready: self._ready, Answer: self._answer, Failed: self._failed, Control: self._control,
+            Ready: self._ready, Answer: self._answer, Report: self._report, Failed: self._failed,
+            Control: self._control,
         }  # fmt: skip
 
     # ---------------------------------------------------------------------------------------------- the two
@@ -131,6 +134,8 @@ class Master:
                 self._created(event)
             case Attached():
                 self._change(event.project, lambda project: project.attach(event, self._now))
+            case HeldBack():
+                self._change(event.project, lambda project: project.testing(event))
             case Wished():
                 self._wish(event.project, event.action, event.settings)
             case Issued():
@@ -301,6 +306,12 @@ class Master:
             raise Refusal(403, f"you have no worker in {answer.project}")
         project.answer(browser, answer, event.values, event.finite, self._now)
         self._collect(project)
+
+    def _report(self, client: Client, report: Report, _event: Received) -> None:
+        if not client.owner:
+            raise Refusal(403, "only the owner's browsers and workers may report test results")
+        name, browser = self._of_worker(client, report.worker)
+        self._change(name, lambda project: project.report(browser, report))
 
     # ---------------------------------------------------------------------------------------------- projects
     def _created(self, event: Created) -> None:

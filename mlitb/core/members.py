@@ -7,12 +7,16 @@ Rules of this file:
 - Plain mutable records; the rules that move them are in project.py and answers.py.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from mlitb.core.allocation import Holder
 from mlitb.core.budget import Link
 from mlitb.core.messages import Order, Role, Shard, WorkerState
 from mlitb.core.work import keyed, members
+
+SHOWN = 1000
+"""Snapshots that a statistics worker may still report about: it takes the newest when it is free."""
 
 
 @dataclass(slots=True)
@@ -28,6 +32,7 @@ class Worker:
     failure: str = ""
     free: bool = True  # a tracker that wants a newer snapshot
     seen: tuple[int, int] = (-1, -1)  # iteration and version of its last snapshot
+    shown: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=SHOWN))  # of the latest snapshots
 
     @property
     def paused(self) -> bool:
@@ -104,11 +109,16 @@ class Browser:
             not isinstance(w, Trainer) and w.free and not w.paused and w.seen != newest for w in self.workers.values()
         )
 
-    def show(self, newest: tuple[int, int]) -> None:
-        """Note that its workers are sent a snapshot: who only looks is busy with it from now on."""
+    def show(self, newest: tuple[int, int]) -> bool:
+        """Note that its workers are sent a snapshot: who only looks is busy with it; tell whether one evaluates it."""
+        tested = False
         for worker in self.workers.values():
             worker.free = worker.free and isinstance(worker, Trainer)
             worker.seen = newest
+            if worker.role == "statistics":
+                worker.shown.append(newest)
+                tested = True
+        return tested
 
 
 def state_of(browser: Browser, worker: Worker, running: bool) -> WorkerState:

@@ -103,6 +103,20 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What a statistics worker counted over the whole test set; only a client with the owner's token may say it."""
+
+    worker: int
+    assignment: int  # the newest Assign of this worker: which test set
+    iteration: int  # of the Parameters that were evaluated
+    version: int
+    count: int  # pictures: all whose label the network knows
+    wrong: int
+    loss: float  # summed over pictures
+    labels: tuple[tuple[int, int, int], ...] = ()  # of each label: pictures, answers, right answers; none above 100
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A worker stopped with an error; the reason is shown to people."""
 
@@ -119,7 +133,7 @@ class Control:
     settings: dict[str, Any] = field(default_factory=dict)  # for "set"
 
 
-FromClient = Hello | Watch | Join | Tune | Leave | Holds | Ready | Answer | Failed | Control
+FromClient = Hello | Watch | Join | Tune | Leave | Holds | Ready | Answer | Report | Failed | Control
 
 
 # ------------------------------------------------------------------------------------------------ to a client
@@ -168,7 +182,7 @@ class Shard:
     cut: str
     count: int  # vectors in the whole shard
     bytes: int
-    labels: tuple[int, ...]  # the cut's label index -> the network's label index
+    labels: tuple[int, ...]  # the cut's label index -> the network's label index; -1: unknown, in test sets only
     offset: int = 0  # this holder's stride: vectors offset, offset + step, …
     step: int = 1
 
@@ -236,6 +250,10 @@ class Status:
     data_vectors: int
     labels: int
     remaining_ms: float  # until this iteration's deadline
+    test_vectors: int = 0  # pictures of the test set, 0: there is none
+    test_iteration: int = -1  # of the newest report about it, -1 before the first
+    test_error: float = -1.0
+    test_loss: float = -1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,11 @@ from mlitb.core.events import (
     Broadcast,
     Created,
     Effect,
+    HeldBack,
     Initialise,
     Log,
     Record,
+    RecordTest,
     Restore,
     Restored,
     Save,
@@ -36,8 +38,8 @@ from mlitb.core.events import (
     Stepped,
 )
 from mlitb.core.iteration import Iteration
-from mlitb.core.members import Browser, Trainer, Worker
-from mlitb.core.messages import Action, Answer, Failed, Join, Network, Ready, Refused, Shard, Tune
+from mlitb.core.members import Browser, Trainer
+from mlitb.core.messages import Action, Answer, Failed, Join, Network, Ready, Refused, Report, Tune
 from mlitb.core.refusal import Refusal
 
 Settings = config.Settings
@@ -149,6 +151,12 @@ class Project:
             self._try_open(now)
         elif browser.wants_snapshot((self.iteration, self.version)):
             self._show([browser])
+
+    def report(self, browser: Browser, report: Report) -> None:
+        """Take a statistics worker's report, or raise Refusal."""
+        held_out = self.crew.held_out
+        held_out.judge(report, browser.workers[report.worker], (self.iteration, self.version), len(self.labels))
+        self.out.append(RecordTest(self.id, held_out.accept(report)))
 
     def _tell(self) -> None:
         """After a change of the crew: hand out what lies free, tell those who do not compute."""
@@ -275,6 +283,7 @@ class Project:
     def _introduce(self) -> None:
         self.crew.network = Network(self.id, self.version, self.layers, self.labels, self.seed)
         self.crew.seed = self.seed
+        self.out += self.crew.hold_out(self.cuts, self.labels)
 
     # -------------------------------------------------------------------------------------------- between two
     def _between(self, now: float) -> None:
@@ -335,26 +344,17 @@ class Project:
             self._admitted = merged(self._admitted, cut.labels)
             older = [other for other in self.cuts if other.dataset == cut.dataset]
             self.cuts = [other for other in self.cuts if other not in older] + [cut]
-            gone = [hash_ for other in older for hash_, _, _ in other.shards]
+            gone = [row.hash for other in older for row in other.shards]
             self.crew.pool.renew(gone, cut.stocks(self._admitted))
         if self._attached:
-            self._hold_back()
+            self.out += self.crew.hold_out(self.cuts, self.labels)
         self._attached = []
-
-    def _hold_back(self) -> None:
-        labels = self._admitted
-        rows = [(cut, row) for cut in self.cuts for row in cut.held_back]
-        self.crew.held_back = tuple(Shard(h, cut.id, count, size, cut.places(labels)) for cut, (h, count, size) in rows)
-        for browser in self.crew.browsers.values():
-            for worker in browser.workers.values():
-                if worker.role == "statistics":
-                    self.out += self.crew.greet(browser, worker)
 
     def _reboot(self) -> None:
         self._initialise = False
         self.seed = self.settings.seed
         self.learning_rate = self.settings.hyper.learning_rate
-        self.last, self.trouble = {}, ""
+        self.last, self.crew.held_out.last, self.trouble = {}, {}, ""
         if self._admitted:
             self._begin(
                 "initialise", Initialise(self.id, self.layers, len(self._admitted), self.seed, 0, self.learning_rate)
@@ -365,7 +365,7 @@ class Project:
         self._restored = None
         self.iteration += 1
         self.labels, self.seed, self.learning_rate = to.labels, to.seed, to.learning_rate
-        self.last, self.trouble = {}, ""
+        self.last, self.crew.held_out.last, self.trouble = {}, {}, ""
         self._replan()
         self._save = True
         self.out.append(Restore(self.id))
@@ -414,7 +414,7 @@ class Project:
         newest = (self.iteration, self.version)
         if not self.initialised or self.phase is Phase.REDUCING:
             return
-        clients = []
+        clients, tested = [], False
         for browser in browsers:
             if not (browser.orders or browser.wants_snapshot(newest)):
                 continue
@@ -422,22 +422,26 @@ class Project:
             if browser.knows_version != self.version:
                 self.out += self.crew.introduce(browser)
             if len(browser.workers) > len(browser.trainers):
-                browser.show(newest)
+                tested |= browser.show(newest)
         if clients:
-            self.out.append(Broadcast(self.id, *newest, tuple(clients)))
+            self.out.append(Broadcast(self.id, *newest, tuple(clients), tested))
 
     # -------------------------------------------------------------------------------------------- wishes
     def attach(self, event: Attached, now: float) -> None:
         """Take in a cut, in place of an older one of its data set, at the next close or at rest; raises Refusal."""
         cut = fresh(event.manifest, self.id, (*self.cuts, *self._attached), self.network.input)
-        labels = self._admitted
-        for other in (*self._attached, cut):
-            labels = merged(labels, other.labels)
+        self.crew.held_out.require_apart(cut)
+        labels = merged(self._admitted, *(other.labels for other in (*self._attached, cut)))
         self.network.require_labels(len(labels))
         network.plan(self.layers, len(labels))
         self._attached.append(cut)
         if self.phase is Phase.RESTING:
             self._between(now)
+
+    def testing(self, event: HeldBack) -> None:
+        """Take another test set, at once: nobody trains on it; raises Refusal."""
+        self.crew.held_out.choose(event.part, event.manifest, self.network.input, (*self.cuts, *self._attached))
+        self.out += self.crew.hold_out(self.cuts, self.labels)
 
     def wish(self, action: Action, settings: dict[str, Any], now: float) -> None:
         """Do what the owner wishes; raises Refusal. Removal is the master's."""
@@ -490,10 +494,6 @@ class Project:
             self._between(now)
             return
         self.close(now)
-
-    def workers(self) -> list[tuple[Browser, Worker]]:
-        """List everyone who takes part."""
-        return [(browser, worker) for browser in self.crew.browsers.values() for worker in browser.workers.values()]
 
 
 __all__ = ["Phase", "Project", "Refusal", "Settings"]

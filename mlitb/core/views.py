@@ -15,7 +15,7 @@ def status(project: Project, now: float, clients: int) -> Status:
     """Give a project at a glance; `clients` counts those who watch or work."""
     last, opened = project.last, project.open
     computing = opened is not None or project.phase is Phase.REDUCING
-    workers = project.workers()
+    workers, held_out = project.crew.everyone(), project.crew.held_out
     return Status(
         project=project.id, state=project.state, why=why(project), iteration=project.iteration,
         period=project.settings.period, error=last.get("error", -1.0), loss=last.get("loss", -1.0),
@@ -23,12 +23,14 @@ def status(project: Project, now: float, clients: int) -> Status:
         trainers=sum(isinstance(w, Trainer) and not (w.paused or w.failure) for _, w in workers), clients=clients,
         efficiency=last.get("efficiency", 0.0), data_vectors=project.crew.pool.vectors, labels=len(project.labels),
         remaining_ms=max(0.0, 1000 * (opened.opened_at + opened.settings.period - now)) if opened else 0.0,
+        test_vectors=held_out.vectors, test_iteration=held_out.last.get("iteration", -1),
+        test_error=held_out.last.get("error", -1.0), test_loss=held_out.last.get("loss", -1.0),
     )  # fmt: skip
 
 
 def why(project: Project) -> str:
     """Say in a sentence why a project is not computing; empty when it is."""
-    trainers = [(browser, w) for browser, w in project.workers() if isinstance(w, Trainer)]
+    trainers = [(browser, w) for browser, w in project.crew.everyone() if isinstance(w, Trainer)]
     if project.open or project.phase is Phase.REDUCING:
         return ""
     if project.draining:
@@ -58,7 +60,7 @@ def describe(project: Project, now: float, clients: int) -> dict[str, Any]:
         "input": {"width": width, "height": height, "channels": channels}, "seed": project.seed,
         "iteration": project.iteration, "learning_rate": project.learning_rate, "version": project.version,
         "running": project.running, "parameters": project.network.size if project.initialised else 0,
-        "refusals": dict(project.refusals),
+        "refusals": dict(project.refusals), "test": project.crew.held_out.describe(),
     }  # fmt: skip
 
 
@@ -68,7 +70,7 @@ class Table:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._total = max(1, project.last.get("vectors", 0))
-        self._everyone = project.workers()
+        self._everyone = project.crew.everyone()
         strongest = nlargest(STRONGEST, enumerate(self._everyone), key=lambda pair: (_power(pair[1][1]), -pair[0]))
         self._shown = {place for place, _ in strongest}
         rows = tuple(_row(project, *who, self._total) for _, who in strongest)

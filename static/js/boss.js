@@ -40,6 +40,7 @@ export class Boss {
     this.client = -1;
     this.resume = "";
     this.welcomed = false;
+    this.owner = false;
     this.socket = new Socket(surroundings, {
       onOpen: () => this.hello(),
       onFrame: frame => this.receive(frame),
@@ -54,6 +55,7 @@ export class Boss {
       tell: (type, fields) => this.tell(type, fields),
       show: (message, transfer) => this.show(message, transfer),
       welcomed: () => this.welcomed,
+      owner: () => this.owner,
       project: id => this.project(id),
     });
   }
@@ -143,7 +145,7 @@ export class Boss {
 
   /** @param {import("./protocol.js").Welcome} welcome */
   welcome({client, resume, owner}) {
-    Object.assign(this, {client, resume, welcomed: true});
+    Object.assign(this, {client, resume, owner, welcomed: true});
     this.socket.settle();
     this.pulse.start();
     this.show({type: "welcome", client, owner});
@@ -155,6 +157,7 @@ export class Boss {
   refused({status, reason, about, worker}) {
     if (about === "Join") this.crew.turnedAway(worker, reason);
     if (about === "Answer" && status === 409) return; // too late: whose fault it was is seen in the worker's state
+    if (about === "Report" && status === 409) return; // too late, or another of the owner's workers was quicker
     this.show({type: "refused", status, reason, about, worker});
   }
 

@@ -6,6 +6,7 @@
  * - A worker that fails is named, restarted at most MOST_RESTARTS times, and never takes the others with it.
  */
 
+import {summary} from "./statistics.js";
 import {Supply} from "./supply.js";
 import {LocalWorker} from "./workers.js";
 
@@ -30,6 +31,7 @@ const MOST_HOLDS = 20_000; // hashes that the master keeps in mind
  * @property {(type: string, fields: object) => boolean} tell the master
  * @property {(message: import("./port.js").Message, transfer?: Transferable[]) => void} show the page
  * @property {() => boolean} welcomed whether the master knows this browser over this connection
+ * @property {() => boolean} owner whether the master takes this browser for its owner's
  * @property {(id: string) => import("./project.js").LocalProject} project
  */
 
@@ -98,7 +100,7 @@ export class Crew {
       loaded: (/** @type {any} */ {hash}) => this.loaded(worker, hash),
       result: (/** @type {any} */ {type, iteration, ...answer}) => this.result(worker, iteration, answer),
       free: () => this.free(worker),
-      told: (/** @type {any} */ message) => this.links.show({...message, worker: worker.number, project: id}),
+      told: (/** @type {any} */ message) => this.told(worker, message),
       failed: (/** @type {any} */ {reason}) => this.failed(worker, reason),
     };
     worker.start(this.surroundings.startWorker(worker.role), this.engine, handlers, reason => this.failed(worker, reason));
@@ -279,6 +281,20 @@ export class Crew {
   leaveOut(number, why, late) {
     this.workers.get(number)?.leaveOut(why, late);
     this.changed();
+  }
+
+  /**
+   * Show what one who only looks has found; the owner's browser reports what it means to the master, too.
+   * @param {LocalWorker} worker
+   * @param {import("./port.js").Message} message
+   */
+  told(worker, message) {
+    const {report} = message;
+    if (report && worker.joined && this.links.owner()) {
+      if (Number.isFinite(report.loss)) this.links.tell("Report", {worker: worker.number, ...summary(report)});
+      else worker.reason = `the loss at iteration ${report.iteration} is not a finite number: nothing was reported`;
+    }
+    this.links.show({...message, worker: worker.number, project: worker.project});
   }
 
   // ---------------------------------------------------------------------------------------------------- failures

@@ -26,9 +26,10 @@ const SPACE = 0x20;
 /** @typedef {{type: "Ready", worker: number, assignment: number, shards: string[]}} Ready */
 /** @typedef {{worker: number, count: number, loss: number, wrong: number, ms: number}} Result */
 /** @typedef {{type: "Answer", project: string, iteration: number, results: Result[]}} Answer */
+/** @typedef {{type: "Report", worker: number, assignment: number, iteration: number, version: number, count: number, wrong: number, loss: number, labels?: [number, number, number][]}} Report */
 /** @typedef {{type: "Failed", worker: number, reason: string}} Failed */
 /** @typedef {{type: "Control", project: string, action: Action, settings?: Object<string, any>}} Control */
-/** @typedef {Hello | Watch | Join | Tune | Leave | Holds | Ready | Answer | Failed | Control} FromClient */
+/** @typedef {Hello | Watch | Join | Tune | Leave | Holds | Ready | Answer | Report | Failed | Control} FromClient */
 
 /* To a client */
 /** @typedef {{type: "Welcome", client: number, resume: string, owner: boolean}} Welcome */
@@ -40,7 +41,7 @@ const SPACE = 0x20;
 /** @typedef {{worker: number, assignment: number, ready: number[], seed: number, cursor: number, micro_batch: number, until_ms: number, limit: number, local_rate: number, local_momentum: number}} Order */
 /** @typedef {{type: "Orders", project: string, iteration: number, orders: Order[]}} Orders */
 /** @typedef {{type: "Parameters", project: string, iteration: number, version: number}} Parameters */
-/** @typedef {{type: "Status", project: string, state: "idle" | "running" | "reducing" | "paused", why: string, iteration: number, period: number, error: number, loss: number, vectors: number, power: number, trainers: number, clients: number, efficiency: number, data_vectors: number, labels: number, remaining_ms: number}} Status */
+/** @typedef {{type: "Status", project: string, state: "idle" | "running" | "reducing" | "paused", why: string, iteration: number, period: number, error: number, loss: number, vectors: number, power: number, trainers: number, clients: number, efficiency: number, data_vectors: number, labels: number, remaining_ms: number, test_vectors: number, test_iteration: number, test_error: number, test_loss: number}} Status */
 /** @typedef {{client: number, worker: number, device: string, role: Role, state: WorkerState, advice: string, allocated: number, cached: number, count: number, power: number, latency_ms: number, budget_ms: number, share: number}} WorkerRow */
 /** @typedef {{type: "Roster", project: string, rows: WorkerRow[], more: number}} Roster */
 /** @typedef {{type: "Removed", project: string}} Removed */

@@ -11,14 +11,20 @@ import {Tracker} from "./tracker.js";
 const SLICE_MS = 50;
 const MOST_TOP = 5;
 const MOST_WORST = 24; // a screen of pictures
+const MOST_COUNTED = 100; // labels whose counts the master takes (core/held_out.py)
 
 /** @typedef {import("./protocol.js").Shard} Shard */
+/** @typedef {{hash: string, first: number, pixels: Uint8Array, labels: Int32Array, n: number}} Batch */
 /** @typedef {{pixels: Uint8Array, labels: Uint16Array}} Pictures */
 /** @typedef {{hash: string, index: number, label: number, predicted: number, probability: number, pixels: Uint8Array}} Worst */
 /**
  * @typedef {object} Report
  * @property {number} iteration
- * @property {number} vectors
+ * @property {number} version of the network
+ * @property {number} assignment which test set
+ * @property {number} vectors those whose label the network knows
+ * @property {number} wrong how many answers
+ * @property {number} unknown pictures of labels that the network does not know: left out
  * @property {number} loss mean cross-entropy
  * @property {number} error share of wrong answers
  * @property {string[]} labels
@@ -44,6 +50,7 @@ export class Statistics {
       free: () => surroundings.say({type: "free"}),
       use: () => this.evaluate(),
     });
+    this.assignment = -1;
     /** @type {Shard[]} */
     this.shards = [];
     /** @type {Map<string, Pictures>} */
@@ -57,12 +64,14 @@ export class Statistics {
     return this.tracker.network(network);
   }
 
-  /** @param {{shards: Shard[]}} assign */
-  assign({shards}) {
+  /** @param {{assignment: number, shards: Shard[]}} assign */
+  async assign({assignment, shards}) {
     this.epoch += 1;
+    this.assignment = assignment;
     this.shards = shards;
     const wanted = new Set(shards.map(({hash}) => hash));
     for (const hash of this.pictures.keys()) if (!wanted.has(hash)) this.pictures.delete(hash);
+    await this.evaluate();
   }
 
   /** @param {{hash: string} & Pictures} shard */
@@ -82,12 +91,13 @@ export class Statistics {
 
   /**
    * @param {number} epoch
-   * @returns {Promise<Report | null>} null: what is evaluated changed
+   * @returns {Promise<Report | null>} null: what is evaluated changed, or the network knows no label of it
    */
   async measure(epoch) {
     const {now, rest} = this.surroundings;
-    const {engine, iteration, labels} = this.tracker.looking;
-    const tally = new Tally(labels.length);
+    const {assignment} = this;
+    const {engine, iteration, version, labels} = this.tracker.looking;
+    const tally = new Tally(engine.shapes[engine.shapes.length - 1][2]);
     const start = now();
     let rested = start;
     for (const batch of this.batches(engine.batch)) {
@@ -98,21 +108,24 @@ export class Statistics {
       if (epoch !== this.epoch) return null;
       rested = now();
     }
-    return {iteration, labels, ...tally.figures(), ms: now() - start};
+    const unknown = this.shards.reduce((n, {count}) => n + count, -tally.vectors);
+    return tally.vectors ? {iteration, version, assignment, labels, unknown, ...tally.figures(), ms: now() - start} : null;
   }
 
   /**
-   * Yield micro-batches of all pictures, shard by shard.
+   * Yield micro-batches of all pictures, shard by shard; those of unknown labels are passed over.
    * @param {number} size
-   * @returns {Generator<{hash: string, first: number, pixels: Uint8Array, labels: Int32Array, n: number}>}
+   * @returns {Generator<Batch>}
    */
   *batches(size) {
     for (const {hash, labels: places} of this.shards) {
       const {pixels, labels} = /** @type {Pictures} */ (this.pictures.get(hash));
       const length = pixels.length / labels.length;
-      for (let first = 0; first < labels.length; first += size) {
-        const own = Int32Array.from(labels.subarray(first, first + size), label => places[label]);
-        yield {hash, first, pixels: pixels.subarray(first * length, (first + own.length) * length), labels: own, n: own.length};
+      for (let first = 0, end = 0; first < labels.length; first = Math.max(end, first + 1)) {
+        for (end = first; end < labels.length && end < first + size && places[labels[end]] >= 0; ) end += 1;
+        if (end === first) continue;
+        const own = Int32Array.from(labels.subarray(first, end), label => places[label]);
+        yield {hash, first, pixels: pixels.subarray(first * length, end * length), labels: own, n: own.length};
       }
     }
   }
@@ -120,7 +133,7 @@ export class Statistics {
 
 /** What is counted over all pictures. */
 export class Tally {
-  /** @param {number} labels how many */
+  /** @param {number} labels how many; or outputs, where a network has some to spare */
   constructor(labels) {
     this.vectors = 0;
     this.loss = 0;
@@ -132,7 +145,7 @@ export class Tally {
   }
 
   /**
-   * @param {{hash: string, first: number, pixels: Uint8Array, labels: Int32Array, n: number}} batch
+   * @param {Batch} batch
    * @param {number} loss summed
    * @param {number} wrong
    * @param {Float32Array} probabilities [n][labels]
@@ -172,7 +185,7 @@ export class Tally {
     const {vectors, confusion, worst} = this;
     let within = 0;
     const top = this.ranks.map(n => (within += n) / vectors);
-    return {vectors, loss: this.loss / vectors, error: this.wrong / vectors, confusion, top, worst};
+    return {vectors, wrong: this.wrong, loss: this.loss / vectors, error: this.wrong / vectors, confusion, top, worst};
   }
 }
 
@@ -190,3 +203,19 @@ export function perLabel(confusion) {
     return {precision, recall, f1: right ? (2 * precision * recall) / (precision + recall) : 0, support};
   });
 }
+
+/**
+ * Make of an evaluation what the master is told: sums and counts.
+ * @param {Report} report
+ * @returns {Omit<import("./protocol.js").Report, "type" | "worker">}
+ */
+export function summary({assignment, iteration, version, vectors, wrong, loss, labels, confusion}) {
+  /** @type {[number, number, number][]} */
+  const counts = labels
+    .slice(0, labels.length <= MOST_COUNTED ? labels.length : 0)
+    .map((_, label) => [sum(confusion[label]), sum(confusion.map(row => row[label])), confusion[label][label]]);
+  return {assignment, iteration, version, count: vectors, wrong, loss: loss * vectors, labels: counts};
+}
+
+/** @param {number[]} numbers */
+const sum = numbers => numbers.reduce((total, n) => total + n, 0);

@@ -54,6 +54,6 @@ export class Tracker {
   /** The engine with a snapshot in it; throws when none has come yet. */
   get looking() {
     if (!this.engine || !this.snapshot) throw new Error("no parameters have come yet");
-    return {engine: this.engine, iteration: this.snapshot.iteration, labels: this.labels, vector: this.snapshot.vector};
+    return {engine: this.engine, iteration: this.snapshot.iteration, version: this.version, labels: this.labels, vector: this.snapshot.vector};
   }
 }

@@ -140,7 +140,7 @@ export class LocalWorker {
   /** Find the state that follows from what it holds. */
   settle() {
     if (this.wish.paused) this.state = "paused";
-    else if (this.role !== "trainer" && this.loaded.size === this.shards.length) this.state = "ready";
+    else if (this.role !== "trainer" && this.role !== "statistics") this.state = "ready";
     else if (!this.shards.length) this.state = "waiting";
     else this.state = this.loaded.size ? "ready" : "joining";
     if (this.state === "ready" || this.state === "joining") this.reason = "";

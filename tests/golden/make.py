@@ -38,6 +38,7 @@ SAMPLES: list[tuple[m.FromClient | m.ToClient, list[float] | None]] = [
     (m.Ready(3, 2, (HASHES[0],)), None),
     (m.Answer("digits", 7, (m.Result(3, 16, 36.5, 14, 120.25), m.Result(4, 0, 0.0, 0, 0.0))), [1.0, -0.5, 3e-38, 1e30]),
     (m.Answer("digits", 8, ()), None),
+    (m.Report(3, 2, 7, 1, 360, 19, 57.25, ((180, 170, 165), (180, 190, 176))), None),
     (m.Failed(3, 'out of memory: "wasm"\n'), None),
     (m.Control("digits", "set", {"period": 2.5, "optimizer": "adam"}), None),
     (m.Welcome(1, "token", True), None),
@@ -52,7 +53,12 @@ SAMPLES: list[tuple[m.FromClient | m.ToClient, list[float] | None]] = [
     (m.Assign("digits", 3, 2, (SHARD,)), None),
     (m.Orders("digits", 7, (ORDER,)), None),
     (m.Parameters("digits", 7, 2), [0.0, 0.1, -2.0]),
-    (m.Status("digits", "running", "", 7, 4.0, 0.125, 1.5, 1000, 250.0, 2, 3, 0.97, 1437, 10, 812.5), None),
+    (
+        m.Status(
+            "digits", "running", "", 7, 4.0, 0.125, 1.5, 1000, 250.0, 2, 3, 0.97, 1437, 10, 812.5, 360, 6, 0.0625, 0.25
+        ),
+        None,
+    ),
     (m.Roster("digits", (ROW,), 5), None),
     (m.Removed("digits"), None),
     (m.Bye("the server stops", 2000), None),

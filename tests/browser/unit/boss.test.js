@@ -286,7 +286,7 @@ describe("boss: workers that only look", () => {
     workers[1].say({type: "free"});
     expect(line().of("Ready").at(-1)).to.deep.include({worker: 2, assignment: 0, shards: []});
     expect(await seen()).to.deep.equal([1, 3]);
-    expect(rows()[1].state).to.equal("ready");
+    expect(rows()[1].state).to.equal("waiting", "there is no test set");
   });
 
   it("looks at the same snapshot once, and asks for another no more than once a second", async () => {
@@ -317,6 +317,31 @@ describe("boss: workers that only look", () => {
     say({type: "remove", worker: 2});
     say({type: "ask", worker: 2, what: "classify", id: 6});
     expect(last("refused").reason).to.match(/no worker 2/);
+  });
+
+  const REPORT = {
+    iteration: 3, version: 1, assignment: 0, labels: ["a", "b"], vectors: 5, wrong: 2, loss: 0.5, error: 0.4, confusion: [[2, 1], [1, 1]],
+  };
+
+  it("reports an evaluation to the master for its owner, and shows it", async () => {
+    const {line, workers, last} = await looking();
+    line().say("Welcome", {client: 4, resume: "token", owner: true});
+    await settled();
+    workers[1].say({type: "told", what: "report", report: REPORT});
+    const counts = {assignment: 0, iteration: 3, version: 1, count: 5, wrong: 2, loss: 2.5, labels: [[3, 3, 2], [2, 2, 1]]};
+    expect(line().of("Report")).to.deep.equal([{type: "Report", worker: 2, ...counts, vector: null}]);
+    expect(last("told")).to.deep.include({what: "report", worker: 2, project: "p", report: REPORT});
+  });
+
+  it("shows a visitor's evaluation here alone, and reports no loss that JSON cannot hold", async () => {
+    const {line, workers, last, rows} = await looking();
+    workers[1].say({type: "told", what: "report", report: REPORT});
+    expect(last("told").report).to.deep.equal(REPORT);
+    line().say("Welcome", {client: 4, resume: "token", owner: true});
+    await settled();
+    workers[1].say({type: "told", what: "report", report: {...REPORT, loss: Infinity}});
+    expect(line().of("Report")).to.deep.equal([]);
+    expect(rows()[1].reason).to.match(/iteration 3 is not a finite number/);
   });
 
   it("gives no orders to them, and does not await them", async () => {

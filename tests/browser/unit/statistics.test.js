@@ -1,6 +1,6 @@
 import {expect} from "/vendor/chai.js";
 import {compile, createNetwork} from "/static/js/engine/wasm.js";
-import {Statistics, Tally, perLabel} from "/static/js/statistics.js";
+import {Statistics, Tally, perLabel, summary} from "/static/js/statistics.js";
 import {unpack} from "/static/js/unpack.js";
 import {makeShard} from "/unit/made.js";
 
@@ -30,7 +30,7 @@ function make({rest = async () => {}, tick = 1} = {}) {
     say: message => said.push(message),
   });
   const shards = [makeShard({count: 20}), makeShard({count: 33, seed: 3})];
-  const assign = {shards: shards.map(({hash, count}) => ({hash, count, labels: [2, 0]}))};
+  const assign = {assignment: 4, shards: shards.map(({hash, count}) => ({hash, count, labels: [2, 0]}))};
   const load = shard => statistics.shard({hash: shard.hash, ...unpack(shard.bytes)});
   const network = createNetwork(module, LAYERS, 3, 16);
   const reports = () => said.filter(({what}) => what === "report").map(({report}) => report);
@@ -41,7 +41,7 @@ function make({rest = async () => {}, tick = 1} = {}) {
 async function complete(options) {
   const made = make(options);
   await made.statistics.network({version: 1, layers: LAYERS, labels: LABELS});
-  made.statistics.assign(made.assign);
+  await made.statistics.assign(made.assign);
   for (const shard of made.shards) await made.load(shard);
   made.show = (iteration, version = 1) =>
     made.statistics.tracker.parameters({iteration, version, vector: made.network.initial(iteration)});
@@ -63,7 +63,7 @@ describe("statistics", () => {
         wrong += one.wrong;
       }
     }
-    expect(report).to.include({iteration: 7, vectors: 53, error: wrong / 53});
+    expect(report).to.include({iteration: 7, version: 1, assignment: 4, vectors: 53, wrong, unknown: 0, error: wrong / 53});
     expect(report.loss).to.be.closeTo(loss / 53, 1e-6);
     expect(report.confusion.flat().reduce((sum, n) => sum + n)).to.equal(53);
     expect(report.confusion.map(row => row.reduce((sum, n) => sum + n))).to.deep.equal([26, 0, 27]);
@@ -106,18 +106,61 @@ describe("statistics", () => {
   });
 
   it("tells nothing of an evaluation during which the network or the pictures changed", async () => {
-    let change = () => {};
-    const made = await complete({tick: 60, rest: async () => change()});
-    change = () => made.statistics.assign({shards: made.assign.shards.slice(0, 1)});
+    let change = async () => {};
+    const made = await complete({tick: 60, rest: () => change()});
+    change = async () => {
+      change = async () => {};
+      await made.statistics.assign({assignment: 5, shards: made.assign.shards.slice(0, 1)});
+    };
     await made.show(1);
-    expect(made.reports()).to.deep.equal([]);
-    change = () => {};
-    await made.show(2);
-    expect(made.reports()[0]).to.include({iteration: 2, vectors: 20});
-    change = () => void made.statistics.network({version: 2, layers: LAYERS, labels: LABELS});
+    expect(made.reports().length).to.equal(1);
+    expect(made.reports()[0]).to.include({iteration: 1, assignment: 5, vectors: 20});
+    change = async () => void made.statistics.network({version: 2, layers: LAYERS, labels: LABELS});
     await made.show(3);
     await settled();
     expect(made.reports().length).to.equal(1);
+  });
+
+  it("leaves out pictures whose label the network does not know, and counts them", async () => {
+    const made = await complete();
+    const shards = made.assign.shards.map(shard => ({...shard, labels: [2, -1]}));
+    await made.statistics.assign({assignment: 5, shards});
+    await made.show(1);
+    const report = made.reports().at(-1);
+    expect(report).to.include({assignment: 5, vectors: 27, unknown: 26});
+    expect(report.confusion.map(row => row.reduce((sum, n) => sum + n))).to.deep.equal([0, 0, 27]);
+    const told = made.reports().length;
+    await made.statistics.assign({assignment: 6, shards: shards.map(shard => ({...shard, labels: [-1, -1]}))});
+    expect(made.reports().length).to.equal(told, "nothing to tell of a test set whose labels are all unknown");
+  });
+
+  it("evaluates again when the same pictures get other labels", async () => {
+    const made = await complete();
+    await made.show(1);
+    await made.statistics.assign({assignment: 5, shards: made.assign.shards.map(shard => ({...shard, labels: [1, 1]}))});
+    expect(made.reports().map(({assignment}) => assignment)).to.deep.equal([4, 5]);
+    expect(made.reports()[1].confusion.map(row => row.reduce((sum, n) => sum + n))).to.deep.equal([0, 53, 0]);
+  });
+
+  it("reports sums to the master, and counts of each label up to a hundred", async () => {
+    const {show, reports} = await complete();
+    await show(2);
+    const [report] = reports();
+    const told = summary(report);
+    expect(told).to.include({assignment: 4, iteration: 2, version: 1, count: 53, wrong: report.wrong});
+    expect(told.loss / 53).to.be.closeTo(report.loss, 1e-12);
+    expect(told.labels.map(([pictures]) => pictures)).to.deep.equal([26, 0, 27]);
+    const totals = told.labels.reduce((sums, row) => sums.map((sum, i) => sum + row[i]), [0, 0, 0]);
+    expect(totals).to.deep.equal([53, 53, 53 - report.wrong]);
+    const many = Array.from({length: 101}, (_, i) => String(i));
+    const confusion = many.map(() => Array(101).fill(0));
+    expect(summary({...report, labels: many, confusion}).labels).to.deep.equal([]);
+  });
+
+  it("counts answers of spare outputs, which no label has, as wrong ones", () => {
+    const tally = new Tally(3);
+    tally.add({hash: "h", first: 0, pixels: Uint8Array.of(1), labels: Int32Array.of(0), n: 1}, 1, 1, Float32Array.of(0.1, 0.2, 0.7));
+    expect(tally.figures().confusion).to.deep.equal([[0, 0, 1], [0, 0, 0], [0, 0, 0]]);
   });
 
   it("has precision, recall and F1 as scikit-learn defines them", () => {
