@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -19,6 +20,7 @@ from data_server.quick import quick_protocol
 from data_server.settings import Settings
 from data_server.store import StoreUnavailable
 
+OPEN_FILES = 65_536  # connections and shards; many systems begin with a thousand and allow more
 GRACE_SECONDS = 3  # for answers under way when the server is told to stop
 
 
@@ -47,6 +49,7 @@ def main(
 ) -> None:
     """Serve data sets as shards."""
     logging.basicConfig(level=logging.INFO, format="data server: %(levelname)s %(message)s", stream=sys.stderr)
+    _allow_many_files()
     settings = Settings(secret=_secret(secret_file), allow_hosts=allow_host, **options)  # type: ignore[arg-type]
     _check_certificate(cert, key)
     listener = _listen(settings.host, settings.port)
@@ -72,6 +75,12 @@ def main(
     if exit_with_parent:
         threading.Thread(target=_end_after_parent, daemon=True).start()
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _allow_many_files() -> None:
+    wanted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, allowed), most))
 
 
 def _end_after_parent() -> None:

@@ -2,12 +2,15 @@
 
 Rules of this file:
 - Plain ASGI, before the router: this is what a thousand browsers ask for, and the rest of the server is not.
-- uvicorn cannot send a file without its bytes passing Python, so those that many browsers want at once are kept in
-  memory, a bounded lot, and handed to the socket as they are; the disk is read in a thread.
+- The disk is read in a thread. What was asked for lately stays open: the kernel keeps it in its memory, and quick.py
+  lets it send from there, so that no copy of the data set grows in this process.
 """
 
 import asyncio
+import errno
+import os
 import re
+import resource
 from collections import OrderedDict
 from pathlib import Path
 
@@ -19,46 +22,74 @@ PATH = re.compile(r"/shards/([0-9a-f]{64})\.zip")
 READS = ("GET", "HEAD")
 CONDITIONS = (b"range", b"if-none-match")
 FOREVER = b"public, max-age=31536000, immutable"
-KEPT_BYTES = 128_000_000  # about four hundred shards of CIFAR
+PROBE = (bytearray(1),)
+CAN_TELL = hasattr(os, "RWF_NOWAIT")  # Linux; elsewhere every shard is read in a thread each time
+OPEN_SHARDS = 4_096  # at once, a gigabyte or so; fewer where few files may be open, which connections need, too
+
+
+class OpenShard:
+    """A shard's open file, for as long as something refers to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.fileno = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self.fileno).st_size
+
+    def read(self, begin: int = 0) -> bytes:
+        """Return its bytes from one on."""
+        return os.pread(self.fileno, self.size - begin, begin)
+
+    def in_memory(self) -> bool:
+        """Tell whether it can be read without waiting for the disk, by its end: memory lets a file go as a whole."""
+        try:
+            os.preadv(self.fileno, PROBE, self.size - 1, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            # tmpfs, which is memory, does not know the question
+        return True
+
+    def __del__(self) -> None:
+        if hasattr(self, "fileno"):
+            os.close(self.fileno)
 
 
 class ShardCache:
-    """Shards from the disk, the most wanted from memory."""
+    """Shards from the disk. Those asked for last stay open, so that the kernel sends them from its memory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._kept_bytes = 0
+        self._open: OrderedDict[str, OpenShard] = OrderedDict()
+        self._most = min(OPEN_SHARDS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
 
     async def read(self, name: str) -> bytes | None:
         """Return a shard's bytes, None when there is no such shard (any more)."""
-        if (data := self.kept(name)) is not None:
-            return data
+        if (at_hand := self.at_hand(name)) is not None:
+            return at_hand.read()
         try:
-            data = await asyncio.to_thread((self.folder / f"{name}.zip").read_bytes)
+            self._open[name], data = await asyncio.to_thread(self._read, name)
         except FileNotFoundError:
             return None
-        self._keep(name, data)
+        if len(self._open) > self._most:
+            self._open.popitem(last=False)
         return data
 
-    def kept(self, name: str) -> bytes | None:
-        """Return a shard's bytes if they are in memory."""
-        data = self._kept.get(name)
-        if data is not None:
-            self._kept.move_to_end(name)
-        return data
+    def at_hand(self, name: str) -> OpenShard | None:
+        """Return a shard if it is open and need not be waited for."""
+        shard = self._open.get(name)
+        if shard is None or not CAN_TELL or not shard.in_memory():
+            return None
+        self._open.move_to_end(name)
+        return shard
 
     def clear(self) -> None:
-        """Forget what is kept: something was deleted."""
-        self._kept.clear()
-        self._kept_bytes = 0
+        """Forget what is open: something was deleted."""
+        self._open.clear()
 
-    def _keep(self, name: str, data: bytes) -> None:
-        if name not in self._kept:
-            self._kept_bytes += len(data)
-        self._kept[name] = data
-        while self._kept_bytes > KEPT_BYTES:
-            self._kept_bytes -= len(self._kept.popitem(last=False)[1])
+    def _read(self, name: str) -> tuple[OpenShard, bytes]:
+        shard = OpenShard(self.folder / f"{name}.zip")
+        return shard, shard.read()
 
 
 class Shards:

@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 
 from data_server.app import create_app
+from data_server.quick import quick_protocol
 from data_server.settings import Limits, Settings
 from data_server.store import Store, shards_of
 from data_server.tickets import Action, issue
@@ -49,6 +50,7 @@ class Served:
     client: httpx.Client
     settings: Settings
     store: Store
+    server: uvicorn.Server
 
     def upload(self, data: bytes, **query: Any) -> httpx.Response:
         """Upload a zip, by default for 8 x 8 grey."""
@@ -77,26 +79,31 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Make data servers in this process, with other limits where a test wants them."""
     with ExitStack() as stack:
 
-        def start(limits: Limits | None = None, folder: Path | None = None, **options: Any) -> Served:
-            return stack.enter_context(
-                _serving(Settings(folder or tmp_path / "data", SECRET, limits=limits or Limits(), **options))
-            )
+        def start(
+            limits: Limits | None = None, folder: Path | None = None, send_buffer: int = 0, **options: Any
+        ) -> Served:
+            settings = Settings(folder or tmp_path / "data", SECRET, limits=limits or Limits(), **options)
+            return stack.enter_context(_serving(settings, send_buffer))
 
         yield start
 
 
 @contextmanager
-def _serving(settings: Settings) -> Iterator[Served]:
+def _serving(settings: Settings, send_buffer: int) -> Iterator[Served]:
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    protocol = quick_protocol(app.state.shards, settings, app.state.counters)
+    options = {"loop": "uvloop", "http": protocol, "log_level": "warning", "timeout_graceful_shutdown": 1}
+    server = uvicorn.Server(uvicorn.Config(app, **options))  # type: ignore[arg-type]
     with socket.socket() as listener:
+        if send_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         until(lambda: server.started)
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
-            yield Served(client, settings, app.state.store)
+            yield Served(client, settings, app.state.store, server)
         server.should_exit = True
         thread.join()
 
@@ -163,6 +170,47 @@ def process(tmp_path: Path) -> Iterator[Process]:
     running = Process(tmp_path)
     yield running
     running.end()
+
+
+@dataclass
+class Shard:
+    """A shard on a running server, that it has at hand."""
+
+    served: Served
+    path: str
+    data: bytes
+
+    def connect(self, receive_buffer: int = 0) -> socket.socket:
+        """Open a connection to its server, on a socket that takes little at once where that is wanted."""
+        client = socket.socket()
+        if receive_buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        client.settimeout(30)
+        client.connect(("127.0.0.1", self.served.client.base_url.port))
+        return client
+
+    def raw(self, *requests: str) -> bytes:
+        """Send requests at once on one connection, the last of which closes it; return all that comes."""
+        with self.connect() as client:
+            client.sendall("".join(requests).encode())
+            return all_of(client)
+
+
+def shard_of(served: Served, data: bytes, **shape: int) -> Shard:
+    """Upload a data set and give one of its shards."""
+    manifest = served.manifest(served.made(data, **shape))
+    path = f"/shards/{manifest['shards'][0]['hash']}.zip"
+    return Shard(served, path, served.client.get(path).content)
+
+
+def all_of(client: socket.socket) -> bytes:
+    """Read until the server hangs up."""
+    return b"".join(iter(lambda: client.recv(1 << 16), b""))
+
+
+def get(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> str:
+    """Write a request."""
+    return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: localhost", *headers, "", ""])
 
 
 @pytest.fixture

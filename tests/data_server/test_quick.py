@@ -1,53 +1,26 @@
 """The short way to a shard answers as the ordinary one does, and takes nothing that is not its own."""
 
 import re
-import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import httpx
 import pytest
 
-from tests.data_server.conftest import Process, bearer
+from tests.data_server.conftest import Served, Shard, all_of, bearer, get, shard_of
 from tests.data_server.zips import labelled, make_zip
 
 ORIGINS = [None, "http://localhost:8000", "http://evil.example:8000"]
 
 
-@dataclass
-class Shard:
-    """A shard on a running server."""
-
-    process: Process
-    path: str
-    data: bytes
-
-    def raw(self, *requests: str) -> bytes:
-        """Send requests at once on one connection, the last of which closes it; return all that comes."""
-        with socket.create_connection(("127.0.0.1", self.process.port)) as client:
-            client.sendall("".join(requests).encode())
-            return b"".join(iter(lambda: client.recv(1 << 20), b""))
-
-
 @pytest.fixture
-def shard(process: Process) -> Iterator[Shard]:
-    """Upload a data set and give one of its shards."""
-    report = process.upload(make_zip(labelled())).json()
-    with httpx.Client(base_url=process.url) as client:
-        manifest = client.get(f"/cuts/{report['cuts'][0]['id']}/manifest.json").json()
-        path = f"/shards/{manifest['shards'][0]['hash']}.zip"
-        yield Shard(process, path, client.get(path).content)
-
-
-def get(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> str:
-    """Write a request."""
-    return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: localhost", *headers, "", ""])
+def shard(served: Served) -> Shard:
+    """Give a shard on a server of the usual kind."""
+    return shard_of(served, make_zip(labelled()))
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_both_ways_give_the_same_answer(shard: Shard, origin: str | None) -> None:
     headers = {"origin": origin} if origin else {}
-    with httpx.Client(base_url=shard.process.url, headers=headers) as client:
+    with httpx.Client(base_url=shard.served.client.base_url, headers=headers) as client:
         quick = client.get(shard.path)
         ordinary = client.get(shard.path, headers={"if-none-match": '"something else"'})
     assert (quick.status_code, quick.content) == (200, shard.data)
@@ -94,24 +67,24 @@ def test_a_body_that_looks_like_a_request_is_a_body(shard: Shard) -> None:
 
 
 def test_a_request_in_pieces_is_one(shard: Shard) -> None:
-    with socket.create_connection(("127.0.0.1", shard.process.port)) as client:
+    with shard.connect() as client:
         for byte in get(shard.path, "Connection: close").encode():
             client.sendall(bytes([byte]))
-        assert b"".join(iter(lambda: client.recv(1 << 20), b"")).endswith(shard.data)
+        assert all_of(client).endswith(shard.data)
 
 
 def test_an_idle_connection_is_closed_after_a_while_and_a_stop_does_not_wait_for_it(shard: Shard) -> None:
-    with socket.create_connection(("127.0.0.1", shard.process.port)) as client:
+    with shard.connect() as client:
         client.sendall(get(shard.path).encode())
         received = b""
         while not received.endswith(shard.data):
             received += client.recv(1 << 20)
-        assert shard.process.end() == 0
+        shard.served.server.should_exit = True
         assert client.recv(10) == b""
 
 
 def test_requests_are_counted_and_a_deleted_shard_is_gone(shard: Shard) -> None:
-    with httpx.Client(base_url=shard.process.url) as client:
+    with httpx.Client(base_url=shard.served.client.base_url) as client:
         before = client.get("/healthz").json()["counters"]["requests"]
         for _ in range(3):
             assert client.get(shard.path).is_success

@@ -1,7 +1,9 @@
-"""Shards over HTTP: immutable, conditional, in ranges, from a bounded memory."""
+"""Shards over HTTP: immutable, conditional, in ranges, from a bounded number of open files."""
 
 import asyncio
+import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -62,8 +64,8 @@ def test_nothing_else_is_served(served: Served, path: str) -> None:
     assert served.client.post("/shards/x.zip").status_code in (404, 405)
 
 
-def test_memory_is_bounded_and_keeps_what_was_asked_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "KEPT_BYTES", 250)
+def test_few_are_open_and_those_that_were_asked_for_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "OPEN_SHARDS", 2)
     for name in "abc":
         (tmp_path / f"{name}.zip").write_bytes(name.encode() * 100)
 
@@ -75,3 +77,23 @@ def test_memory_is_bounded_and_keeps_what_was_asked_last(tmp_path: Path, monkeyp
     for path in tmp_path.iterdir():
         path.unlink()
     assert asyncio.run(read("a", "b", "c")) == [b"a" * 100, None, b"c" * 100]
+
+
+def test_what_the_kernel_let_go_is_read_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.zip").write_bytes(b"a" * 100)
+    cache = ShardCache(tmp_path)
+    assert cache.at_hand("a") is None
+    assert asyncio.run(cache.read("a")) == b"a" * 100
+    assert cache.at_hand("a") is not None
+
+    def asked(error: OSError) -> None:
+        monkeypatch.setattr(os, "preadv", lambda *_: (_ for _ in ()).throw(error))
+
+    asked(BlockingIOError())
+    assert cache.at_hand("a") is None
+    assert asyncio.run(cache.read("a")) == b"a" * 100
+    asked(OSError(errno.EOPNOTSUPP, "not on this file system"))
+    assert cache.at_hand("a") is not None
+    asked(OSError(errno.EIO, "a bad disk"))
+    with pytest.raises(OSError, match="a bad disk"):
+        cache.at_hand("a")
