@@ -21,8 +21,15 @@ export class Classifier {
     this.tracker = new Tracker({
       createNetwork,
       free: () => say({type: "free"}, []),
-      use: async () => say({type: "told", what: "snapshot", iteration: this.tracker.looking.iteration}, []),
+      use: async () => say({type: "told", what: "snapshot", ...this.snapshot()}, []),
     });
+  }
+
+  /** What can be asked of the newest network: its labels, its layers with their shapes, its blocks of parameters. */
+  snapshot() {
+    const {engine, iteration, labels} = this.tracker.looking;
+    const layers = engine.names.map((name, i) => ({name, shape: engine.shapes[i]}));
+    return {iteration, labels, layers, blocks: engine.layout.map(({name, shape}) => ({name, shape}))};
   }
 
   /**
@@ -40,7 +47,7 @@ export class Classifier {
   }
 
   /**
-   * Tell probabilities, [n][labels].
+   * Tell probabilities, [n][outputs]: a network of fixed size may have more outputs than labels.
    * @param {{type: string, id: number, pixels: Uint8Array, n?: number}} question
    */
   classify(question) {

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from tests.running import Running
 
-PATHS = ("/", "/project/digits", "/join/digits", "/nothing")
+PATHS = ("/", "/project/digits", "/join/digits", "/project/digits/classify", "/nothing")
 
 DIGITS_LAYERS: list[dict[str, Any]] = [
     {"type": "input", "width": 8, "height": 8, "channels": 1},

@@ -153,6 +153,8 @@ function start(boss) {
     query: new URLSearchParams(location.search),
     visible: () => document.visibilityState === "visible",
     said: signal(""),
+    pages: { classify: () => import("./classify.js").then(({ ClassifyPage }) => ClassifyPage) },
+    secure: isSecureContext,
   };
   env.live.keep(chosenQuota(env).bytes);
   const root = /** @type {HTMLElement} */ (document.getElementById("app"));

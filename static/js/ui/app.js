@@ -3,6 +3,7 @@ import { html, useEffect, useSignal } from "./preact.js";
 import { count } from "./format.js";
 import { Mark } from "./icons.js";
 import { JoinPage } from "./join.js";
+import { Problem } from "./parts.js";
 import { ProjectPage } from "./project.js";
 import { ProjectsPage } from "./projects.js";
 import { sentence, text } from "./text.js";
@@ -20,11 +21,32 @@ export function App({ env }) {
     <${ConnectionBanner} env=${env} />
     <main id="main" tabindex="-1">
       ${page === "projects" && html`<${ProjectsPage} env=${env} />`} ${page === "project" && html`<${ProjectPage} env=${env} id=${id} key=${id} />`}
+      ${page === "classify" && html`<${Later} env=${env} name=${page} id=${id} key=${id} />`}
       ${page === "join" && html`<${JoinPage} env=${env} id=${id} key=${id} />`} ${page === "unknown" && html`<${NotFound} />`}
     </main>
     <footer class="foot"><p>${text.footer}</p></footer>
     <div class="sr-only" role="status" aria-live="polite">${env.said.value}</div>
   `;
+}
+
+/** A page whose code is fetched when it is first shown. @param {{env: Env, name: string, id: string}} props */
+function Later({ env, name, id }) {
+  const page = useSignal(/** @type {{Page: any} | null} */ (null));
+  const failed = useSignal(false);
+  const load = () => {
+    failed.value = false;
+    env.pages[name]().then(
+      (Page) => (page.value = { Page }),
+      () => (failed.value = true),
+    );
+  };
+  useEffect(load, [name]);
+  if (page.value) return html`<${page.value.Page} env=${env} id=${id} />`;
+  return html`<div class="page">
+    ${failed.value
+      ? html`<${Problem}>${text.unloaded} <button type="button" class="small" onClick=${load}>${text.again}</button><//>`
+      : html`<p class="quiet-line" role="status">${text.loading}</p>`}
+  </div>`;
 }
 
 const NotFound = () => html`
@@ -47,7 +69,7 @@ const Header = ({ env }) => html`
 
 /** What this page gives right now, on every page. @param {{env: Env}} props */
 function MyWork({ env }) {
-  const mine = env.live.workers.value;
+  const mine = env.live.workers.value.filter(({ role }) => role !== "classify"); // that one works for this person
   if (!mine.length) return null;
   const total = count(mine.reduce((sum, worker) => sum + worker.total, 0));
   const label = text.mine.pillLabel(mine.length, total);

@@ -57,7 +57,10 @@ export function JoinPage({ env, id }) {
           </ul>
         </section>
       </div>
-      <p><a href=${`/project/${encodeURIComponent(id)}`} data-testid="watch">${words.watch} <${Icon} name="arrow" /></a></p>
+      <p class="join-links">
+        <a href=${`/project/${encodeURIComponent(id)}`} data-testid="watch">${words.watch} <${Icon} name="arrow" /></a>
+        <a href=${`/project/${encodeURIComponent(id)}/classify`} data-testid="classify">${text.classify} <${Icon} name="arrow" /></a>
+      </p>
     </div>
   `;
 }

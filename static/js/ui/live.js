@@ -22,11 +22,18 @@ export function connect(boss, owner, now) {
     removed: signal(""),
     slept: signal(0),
   };
-  boss.addEventListener("message", (event) => batch(() => hear(live, event.data, now)));
-  return { ...live, ...wishes(boss, live) };
+  /** @type {Set<(said: any) => void>} */
+  const listeners = new Set();
+  boss.addEventListener("message", ({ data }) =>
+    batch(() => {
+      hear(live, data, now);
+      for (const listener of listeners) listener(data);
+    }),
+  );
+  return { ...live, ...wishes(boss, live), ...whole(boss, listeners) };
 }
 
-/** @param {Omit<Live, "watch" | "add" | "tune" | "remove" | "keep">} live @param {any} said @param {() => number} now */
+/** @param {Heard} live @param {any} said @param {() => number} now */
 function hear(live, said, now) {
   switch (said.type) {
     case "connection":
@@ -56,7 +63,20 @@ function hear(live, said, now) {
   }
 }
 
-/** @param {{postMessage(message: object): void}} boss @param {Omit<Live, "watch" | "add" | "tune" | "remove" | "keep">} live */
+/** For a page that speaks about more than everybody does: messages as they are. @param {{postMessage(message: object): void}} boss @param {Set<(said: any) => void>} listeners */
+const whole = (boss, listeners) => ({
+  /** @param {(said: any) => void} listener */
+  hear(listener) {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  },
+  /** @param {object} message */
+  say: (message) => boss.postMessage(message),
+});
+
+/** @typedef {Omit<Live, "watch" | "add" | "tune" | "remove" | "keep" | "hear" | "say">} Heard what the boss said last */
+
+/** @param {{postMessage(message: object): void}} boss @param {Heard} live */
 function wishes(boss, live) {
   /** What each worker was given, so that one change leaves the rest as it was. @type {Map<number, import("./types").Gift>} */
   const gifts = new Map();

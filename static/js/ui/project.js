@@ -59,6 +59,7 @@ export function ProjectPage({ env, id }) {
         </div>
         <div class="head-actions">
           ${owner && html`<${OwnerControls} ...${controls} />`}
+          <a class="button" href=${`/project/${encodeURIComponent(id)}/classify`} data-testid="classify"><${Icon} name="eye" />${text.classify}</a>
           <${Download} env=${env} id=${id} ready=${shown.data_vectors > 0} />
         </div>
       </div>

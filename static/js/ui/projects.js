@@ -96,7 +96,9 @@ function Card({ env, project }) {
         ${figures.map(([name, value, unit]) => html`<div><dt>${name}</dt><dd>${value}${unit && html`<span class="unit">${unit}</span>`}</dd></div>`)}
       </dl>
       <p class="card-foot">
-        ${sentence(status.why) || (status.data_vectors ? text.data.summary(status.data_vectors, status.labels) : text.data.none)}
+        <span>${sentence(status.why) || (status.data_vectors ? text.data.summary(status.data_vectors, status.labels) : text.data.none)}</span>
+        ${status.data_vectors > 0 &&
+        html`<a class="card-link" href=${`/project/${encodeURIComponent(project.id)}/classify`} aria-label=${`${text.classify}: ${project.name}`}><${Icon} name="eye" />${text.classify}</a>`}
       </p>
     </li>
   `;

@@ -3,6 +3,8 @@
 /** @param {string} path @returns {import("./types").Route} */
 export function readRoute(path) {
   if (path === "/") return { page: "projects", id: "" };
+  const classify = /^\/project\/([^/]+)\/classify\/?$/.exec(path);
+  if (classify) return { page: "classify", id: decodeURIComponent(classify[1]) };
   const found = /^\/(project|join)\/([^/]+)\/?$/.exec(path);
   if (!found) return { page: "unknown", id: "" };
   return { page: /** @type {"project" | "join"} */ (found[1]), id: decodeURIComponent(found[2]) };

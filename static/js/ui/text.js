@@ -16,6 +16,8 @@ export const text = {
   footer: "Gradients are computed in your browser. Closing the tab stops everything.",
   noScript: "This page trains a neural network in your browser, so it needs JavaScript. Allow it for this site, then load the page again.",
 
+  unloaded: "This page could not be loaded. Check the connection, then try again.",
+  classify: "Classify pictures",
   answered: (/** @type {number} */ status) => `The server answered with status ${status} and gave no reason. Look at its log, then try again.`,
   unreachable: "The server did not answer. Check that it is running and that this device is still on its network, then try again.",
   dataUnreachable: "The data server did not answer. Check that it is running and that this device can reach its port, then try again.",

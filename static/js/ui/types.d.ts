@@ -30,7 +30,7 @@ export interface Project {
   labels: string[];
   settings: Settings;
   status: Status;
-  datasets: { dataset: string; cut: string; vectors: number; labels: string[] }[];
+  datasets: { dataset: string; cut: string; vectors: number; labels: string[]; mode: string }[];
 }
 
 export interface Point {
@@ -162,6 +162,9 @@ export interface Live {
   remove(worker: number): void;
   /** How many bytes of pictures this browser may keep. */
   keep(bytes: number): void;
+  /** Hear every message of the boss as it is; the result ends that. */
+  hear(listener: (said: any) => void): () => void;
+  say(message: object): void;
 }
 
 export interface Api {
@@ -195,7 +198,7 @@ export type Told = { stage: "sending" | "waiting" | "reading" | "cancelling"; sh
 
 export type UploadOptions = { mode: string; validation: string };
 
-export type Route = { page: "projects" | "project" | "join" | "unknown"; id: string };
+export type Route = { page: "projects" | "project" | "join" | "classify" | "unknown"; id: string };
 
 /** What entry/page.js gives to the pages: the only way from here to the browser and the network. */
 export interface Env {
@@ -223,4 +226,8 @@ export interface Env {
   query: URLSearchParams;
   visible(): boolean;
   said: Signal<string>;
+  /** Pages whose code is fetched when they are first shown. */
+  pages: Record<string, () => Promise<(props: { env: Env; id: string }) => any>>;
+  /** Whether the browser trusts how this page came: by HTTPS, or from this device. */
+  secure: boolean;
 }

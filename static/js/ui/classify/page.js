@@ -1,0 +1,57 @@
+// The classify page: show the newest network a picture, see what it sees and says, teach it.
+import { Icon } from "../icons.js";
+import { Badge, Problem } from "../parts.js";
+import { html, useEffect, useMemo } from "../preact.js";
+import { Gone, useProject } from "../project.js";
+import { inputSize } from "../shapes.js";
+import { sentence, text } from "../text.js";
+import { AnswerPanel } from "./answer.js";
+import { Network } from "./asking.js";
+import { useLooking } from "./pictures.js";
+import { Sources } from "./sources.js";
+import { words } from "./text.js";
+
+/** @typedef {import("../types").Env} Env @typedef {import("../types").Project} Project */
+
+/** How a project's pictures are made: its input's size, the resize of its first data. @param {Project | null} project @returns {import("./types").Input | null} */
+function inputOf(project) {
+  if (!project) return null;
+  const mode = /** @type {import("./types").Input["mode"]} */ (project.datasets[0]?.mode ?? "crop");
+  return { ...inputSize(project.layers), mode };
+}
+
+/** @param {{env: Env, device: import("./types").Device, id: string}} props */
+export function ClassifyPage({ env, device, id }) {
+  const { project, status, problem } = useProject(env, id);
+  const network = useMemo(() => new Network(env, id), [id]);
+  useEffect(() => network.start(), [network]);
+  const name = project?.name ?? (env.named?.id === id ? env.named.name : "");
+  useEffect(() => env.title(words.title(name)), [name]);
+  const input = useMemo(() => inputOf(project), [project]);
+  const looking = useLooking({ env, device, network, input });
+  if (env.live.removed.value === id) return html`<${Gone} sentence=${text.removed} />`;
+  if (problem && !project) return html`<${Gone} sentence=${problem} />`;
+  return html`
+    <div class="page classify">
+      <div class="page-head">
+        <div class="title">
+          <h1>${words.title(name)}</h1>
+          ${status && html`<${Badge} state=${status.state} />`}
+          <p class="why">${words.lead}</p>
+        </div>
+        <div class="head-actions"><a class="button" href=${`/project/${encodeURIComponent(id)}`} data-testid="to-project"><${Icon} name="chart" />${words.back(name)}</a></div>
+      </div>
+      ${network.problem.value && html`<${Problem}>${words.failed(sentence(network.problem.value))}<//>`}
+      <div class="classify-grid">
+        <${Sources} looking=${looking} live=${env.secure && device.camera !== null} ready=${input !== null} />
+        <${AnswerPanel} looking=${looking} input=${input} state=${stateOf(network, project)} />
+      </div>
+    </div>
+  `;
+}
+
+/** @param {Network} network @param {Project | null} project */
+function stateOf(network, project) {
+  if (network.snapshot.value) return words.newest(network.snapshot.value.iteration);
+  return project && !project.datasets.length ? words.noNetwork : words.fetching;
+}

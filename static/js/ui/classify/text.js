@@ -1,0 +1,52 @@
+// The words of the classify page, beside ../text.js because they come with it: a page that is loaded when it is first opened.
+import { count, percent, plural } from "../format.js";
+
+export const words = {
+  title: (/** @type {string} */ name) => `Classify with ${name}`,
+  back: (/** @type {string} */ name) => `Back to ${name}`,
+  lead: "Your pictures stay in this browser: the network comes to them. Only what you teach is sent.",
+  newest: (/** @type {number} */ iteration) => `Network of iteration ${count(iteration)}`,
+  fetching: "Fetching the network …",
+  noNetwork: "This project has no network to ask yet: it gets one with its first pictures.",
+  failed: (/** @type {string} */ reason) => `The network could not be started. ${reason} Load the page again.`,
+
+  picture: "Picture",
+  drop: "Drop pictures here",
+  dropNow: "Let go to classify",
+  how: "JPEG, PNG, WebP, GIF or BMP, one or many.",
+  choose: "Choose pictures",
+  photo: "Take a photo",
+  camera: "Use the camera",
+  stop: "Stop the camera",
+  other: "Other camera",
+  more: "Another picture",
+  shown: (/** @type {string} */ name) => `The picture ${name}`,
+  chosen: (/** @type {number} */ n) => plural(n, "picture", "pictures"),
+  pick: (/** @type {string} */ name) => `Show ${name}`,
+  clear: "Clear",
+  live: "Live from the camera",
+  insecure: "Live video needs HTTPS or localhost, and this page came by plain HTTP. Take a photo instead, or ask for a server started with --https.",
+  noCamera: "This device has no camera that the browser can use. Choose pictures instead.",
+  denied: "The browser was not allowed to use the camera. Allow it for this site, then try again, or take a photo.",
+  busy: "The camera could not be opened: another program may use it. Close that, then try again.",
+  ended: "The camera was taken away. Connect it again, or choose pictures.",
+  hidden: "The camera was turned off while this tab was hidden.",
+  notPicture: (/** @type {string} */ name) => `${name} is not a picture that this browser can read. Choose a JPEG, PNG, WebP, GIF or BMP file.`,
+  tooLarge: (/** @type {string} */ name) => `${name} is larger than 64 MB. Choose a smaller picture.`,
+
+  seen: "What the network sees",
+  seenSize: (/** @type {number} */ w, /** @type {number} */ h, /** @type {number} */ c) => `${w} × ${h} ${c === 1 ? "grey" : "colour"} pixels`,
+  modes: /** @type {Record<string, string>} */ ({ crop: "cropped to the middle", fit: "fitted, with a border", stretch: "stretched" }),
+  seenNote: "Made exactly as in training.",
+  seenNothing: "Nothing yet",
+
+  answer: "Answer",
+  empty: "Choose a picture, and the network says here what it sees in it.",
+  asking: "Asking the network …",
+  best: (/** @type {string} */ label, /** @type {number} */ p) => `${label}, ${percent(p)}`,
+  spare: (/** @type {number} */ n) => `output ${n}`,
+  all: (/** @type {number} */ n) => `Show all ${count(n)}`,
+  fewer: "Show the best",
+
+  unloaded: "This part of the page could not be loaded. Check the connection, then try again.",
+};
