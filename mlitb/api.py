@@ -200,6 +200,13 @@ async def history(shell: Here, project: str, after: int = -1) -> list[dict[str, 
     return await shell.projects.history(project, after)
 
 
+@router.get("/projects/{project}/log")
+async def show_log(shell: Here, project: str, after: int = 0) -> list[dict[str, Any]]:
+    """Return what happened to a project since a serial of its log, oldest first."""
+    shell.known(project)
+    return shell.projects.journal.read(project, after)
+
+
 @router.post("/tickets")
 async def ticket(shell: Owned, request: Request, wish: TicketWish) -> dict[str, str]:
     """Issue a ticket for one kind of action on the data server, and tell where that is."""

@@ -16,6 +16,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, cast
 
 from mlitb.checkpoints import Arrays
@@ -25,6 +26,7 @@ from mlitb.core.network import plan, tuned
 from mlitb.core.refusal import Refusal
 from mlitb.disk import Disk
 from mlitb.engine import EngineError
+from mlitb.journal import Journal
 from mlitb.keeping import Keeping
 from mlitb.model import ABOUT, Model
 from mlitb.pixels import Mode
@@ -67,6 +69,7 @@ class Projects:
         self.storage = storage
         self.disk = Disk()
         self.keeping = Keeping(storage, self.disk)
+        self.journal = Journal()
         self.ready = False  # restored, and not being stopped
         self._pending: dict[str, dict[str, Any]] = {}  # settings that the core applies at the next close
         self._records: dict[str, Project] = {}
@@ -80,6 +83,7 @@ class Projects:
         runtime.on_tested = self._tested
         runtime.on_save = self._save
         runtime.on_forget = self._forget
+        runtime.on_log = self.journal.add
 
     # --------------------------------------------------------------------------------------------- start and end
     async def start(self) -> None:
@@ -444,7 +448,11 @@ class Projects:
         if vectors is not None and vectors.parameters.size and len(vectors.parameters) == self._size(project):
             if project in self._best:
                 self.keeping.keep(f"best {project}", self.storage.save, project, self._best.pop(project))
-            self.keeping.keep(f"checkpoint {project}", self.storage.save, project, self._checkpoint(project))
+            checkpoint, loop = self._checkpoint(project), asyncio.get_running_loop()
+            save = partial(self.storage.save, project, checkpoint)
+            self.keeping.keep(
+                f"checkpoint {project}", self.journal.tell_saved, project, checkpoint.iteration, save, loop
+            )
 
     def _checkpoint(self, project: str) -> Checkpoint:
         """Take a snapshot between two iterations; nothing is copied."""
@@ -463,6 +471,7 @@ class Projects:
         self._unsaved.discard(project)
         self._figures.pop(project, None)
         self._forget_tests(project)
+        self.journal.forget(project)
         self.keeping.forget(project)
         self.keeping.keep(f"remove {project}", self.storage.remove_project, project)
 

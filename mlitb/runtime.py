@@ -31,6 +31,7 @@ from mlitb.core.events import (
     Forget,
     Initialise,
     Issued,
+    Level,
     Log,
     Received,
     Record,
@@ -85,6 +86,7 @@ class Runtime:
         self.on_tested: Callable[[str], None] = lambda _project: None  # its parameters are about to be evaluated
         self.on_save: Callable[[str], None] = lambda _project: None
         self.on_forget: Callable[[str], None] = lambda _project: None
+        self.on_log: Callable[[str, Level, str], None] = lambda _project, _level, _text: None
         self.traffic = Traffic()
         self.failed: asyncio.Future[None] | None = None
         self._clients: dict[int, Outbox] = {}
@@ -242,6 +244,7 @@ class Runtime:
                 self.vectors[project] = self.restored.pop(project)
             case Log(level, text, project):
                 log.log(LEVELS[level], "%s%s", f"{project}: " if project else "", text)
+                self.on_log(project, level, text)
             case _:
                 raise AssertionError(effect)
 

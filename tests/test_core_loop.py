@@ -189,7 +189,7 @@ def test_the_order_of_a_close(world: World) -> None:
     assert names(closing) == ["Record", "Step"]
     growing = world.finish("p")
     assert names(growing) == ["Initialise"]
-    opening = [name for name in names(world.finish("p")) if name not in ("Status", "Roster", "Save")]
+    opening = [name for name in names(world.finish("p")) if name not in ("Status", "Roster", "Save", "Log")]
     assert opening == ["Network", "Assign", "Broadcast", "Orders"]
 
 

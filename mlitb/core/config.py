@@ -72,6 +72,14 @@ class Settings:
         return {**{key: getattr(self, key) for key in _OWN}, **hyper}
 
 
+def differences(old: Settings, new: Settings, layers: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say what changed, for the log: "period 1.0 → 2.0, conv1 frozen True"; empty when nothing did."""
+    before, after = old.plain(), new.plain()
+    told = [f"{key} {before[key]} → {after[key]}" for key in after if after[key] != before[key]]
+    told += [f"{name} {key} {value}" for name, change in layers.items() for key, value in change.items()]
+    return ", ".join(told)
+
+
 _OWN = tuple(f.name for f in fields(Settings) if f.name != "hyper")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from mlitb.core.allocation import Holder, Key, Pool
 from mlitb.core.dataset import Cut
-from mlitb.core.events import Effect, Send
+from mlitb.core.events import Effect, Level, Log, Send
 from mlitb.core.held_out import HeldOut
 from mlitb.core.members import Browser, Trainer, Worker
 from mlitb.core.messages import Assign, Failed, Join, Network, Ready, Shard, Tune
@@ -101,21 +101,38 @@ class Crew:
         elif isinstance(worker, Trainer) and not worker.paused and not worker.failure:
             self._enter(browser, worker)
 
-    def failed(self, browser: Browser, failed: Failed) -> None:
-        """Note that a worker stopped with an error."""
+    def failed(self, browser: Browser, failed: Failed) -> Effect:
+        """Note that a worker stopped with an error; return what the log is told."""
         worker = browser.workers[failed.worker]
         worker.failure = failed.reason[:300] or "it gave no reason"
         if isinstance(worker, Trainer):
             self._part(browser, worker)
+        return self._log("warning", f"worker {failed.worker} of {browser.title} failed: {worker.failure}")
 
-    def missed(self, browser: Browser) -> None:
-        """Note that a browser let a deadline pass; after three its shards go to others."""
+    def refused(self, browser: Browser, sentence: str, misbehaved: bool) -> list[Effect]:
+        """Note a refused answer; of misbehaviour the log is told the first, the second, the fourth … time."""
+        browser.refused += 1
+        if not misbehaved or browser.refused & (browser.refused - 1):
+            return []
+        so_far = f" ({browser.refused} so far)" if browser.refused > 1 else ""
+        return [self._log("warning", f"an answer of {browser.title} was rejected: {sentence}{so_far}")]
+
+    def _log(self, level: Level, text: str) -> Effect:
+        return Log(level, text, self.project)
+
+    def missed(self, browser: Browser) -> list[Effect]:
+        """Note that a browser let a deadline pass; after three its shards go to others. Return what the log is told."""
         browser.silent = True
         browser.misses += 1
         browser.link.halvings += 1
         if browser.misses >= MISSES_TO_LOSE:
             for trainer in browser.trainers:
                 self._part(browser, trainer)
+        if browser.misses == 1:
+            return [self._log("info", f"{browser.title} was late: it is not awaited until it answers")]
+        if browser.misses == MISSES_TO_LOSE:
+            return [self._log("warning", f"{browser.title} was late {MISSES_TO_LOSE} times: its shards go to others")]
+        return []
 
     def alive(self, browser: Browser) -> None:
         """Note a sign of life."""

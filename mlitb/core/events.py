@@ -222,11 +222,14 @@ class Forget:
     project: str
 
 
+Level = Literal["debug", "info", "warning", "error"]
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Say something to the operator."""
+    """Say something to the operator, and in the log of a project's page."""
 
-    level: Literal["debug", "info", "warning", "error"]
+    level: Level
     text: str
     project: str = ""
 

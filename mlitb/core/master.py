@@ -12,7 +12,7 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from mlitb.core import views
@@ -29,6 +29,7 @@ from mlitb.core.events import (
     Forget,
     HeldBack,
     Issued,
+    Log,
     Received,
     Restored,
     Send,
@@ -134,6 +135,7 @@ class Master:
                 self._created(event)
             case Attached():
                 self._change(event.project, lambda project: project.attach(event, self._now))
+                self._log(event.project, _attached(event.manifest))
             case HeldBack():
                 self._change(event.project, lambda project: project.testing(event))
             case Wished():
@@ -142,6 +144,7 @@ class Master:
                 self._clients.issued(event.client, event.token)
             case Restored():
                 self._change(event.project, lambda project: project.restore(event, self._now))
+                self._log(event.project, "the owner went back to a checkpoint")
             case Draining():
                 self._drain()
             case _:
@@ -221,7 +224,9 @@ class Master:
         """Take a client's workers out of all projects and stop showing it anything."""
         for name in set(client.workers.values()):
             if name in self._projects:
+                title = self._projects[name].crew.browsers[client.number].title
                 self._change(name, lambda project: project.drop(client.number))
+                self._log(name, f"{title} left")
         client.workers.clear()
         self._clients.watch(client, "")
 
@@ -275,6 +280,10 @@ class Master:
             browser = Browser(client.number, identity.number, identity.device, identity.cached, identity.link)
         self._change(join.project, lambda p: p.join(browser, join))
         client.workers[join.worker] = join.project
+        self._log(join.project, f"{browser.title} joined with a {join.role}")
+
+    def _log(self, project: str, text: str) -> None:
+        self._out.append(Log("info", text, project))
 
     def _of_worker(self, client: Client, worker: int) -> tuple[str, Browser]:
         name = client.workers.get(worker)
@@ -289,6 +298,7 @@ class Master:
     def _leave(self, client: Client, leave: Leave, _event: Received) -> None:
         name, browser = self._of_worker(client, leave.worker)
         del client.workers[leave.worker]
+        self._log(name, f"{browser.title} took worker {leave.worker} back")
         self._change(name, lambda project: project.leave(browser, leave.worker))
 
     def _ready(self, client: Client, ready: Ready, _event: Received) -> None:
@@ -335,8 +345,10 @@ class Master:
     def _wish(self, name: str, action: Action, settings: dict[str, Any]) -> None:
         if action == "remove":
             self._remove(self._known(name))
-        else:
-            self._change(name, lambda project: project.wish(action, settings, self._now))
+            return
+        self._change(name, lambda project: project.wish(action, settings, self._now))
+        if action != "set":  # what was set is told when it holds
+            self._log(name, f"the owner wished: {action}")
 
     def _remove(self, project: Project) -> None:
         del self._projects[project.id]
@@ -387,6 +399,11 @@ class Master:
             for number in show.watchers:
                 self._out.append(Send(number, status))
                 self._out.append(Send(number, table.roster(self._clients.identity_number(number))))
+
+
+def _attached(manifest: Mapping[str, Any]) -> str:
+    vectors = sum(shard["count"] for shard in manifest["shards"])
+    return f"data set {manifest['dataset']} attached: {vectors} vectors, {len(manifest['labels'])} labels"
 
 
 def _identity(client: Client) -> Identity:

@@ -103,6 +103,11 @@ class Browser:
     late_sent_at: float = -1.0
     refused: int = 0
 
+    @property
+    def title(self) -> str:
+        """Name it for people."""
+        return f"{self.device or 'browser'} #{self.identity}"
+
     def wants_snapshot(self, newest: tuple[int, int]) -> bool:
         """Tell whether a free tracker, statistics or classify worker that has not seen the newest lives here."""
         return any(

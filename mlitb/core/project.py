@@ -139,10 +139,7 @@ class Project:
 
     def failed(self, browser: Browser, failed: Failed) -> None:
         """Note that a worker stopped with an error."""
-        self.crew.failed(browser, failed)
-        self.out.append(
-            Log("warning", f"worker {failed.worker} of {browser.device} failed: {failed.reason[:300]}", self.id)
-        )
+        self.out.append(self.crew.failed(browser, failed))
         self._tell()
 
     def ready(self, browser: Browser, ready: Ready, now: float) -> None:
@@ -201,7 +198,7 @@ class Project:
 
     def _refuse(self, browser: Browser, answer: Answer, verdict: Verdict, now: float) -> None:
         self.refusals[verdict.reason] += 1
-        browser.refused += 1
+        self.out += self.crew.refused(browser, verdict.sentence, misbehaved=verdict.status == 422)
         if verdict.late:
             browser.link.sample(1000 * (now - browser.late_sent_at), longest_ms(answer))
             browser.late_iteration = -1
@@ -237,7 +234,7 @@ class Project:
             if browser.orders and not browser.answered:
                 browser.late_iteration, browser.late_sent_at = self.iteration, browser.sent_at
                 if count_misses:
-                    self.crew.missed(browser)
+                    self.out += self.crew.missed(browser)
             for trainer in browser.trainers:
                 trainer.order = None
                 trainer.vectors_last, trainer.vectors_open = trainer.vectors_open, 0
@@ -277,6 +274,7 @@ class Project:
     def _initialise_done(self) -> None:
         self.initialised = True
         self.labels = self._admitted
+        self.out.append(Log("info", f"the network has {len(self.labels)} labels", self.id))
         self._replan()
         self._save = True
 
@@ -325,6 +323,8 @@ class Project:
             share = self.learning_rate / old.hyper.learning_rate if old.hyper.learning_rate else 1.0
             self.learning_rate = new.hyper.learning_rate * share
         self.settings = new
+        if told := config.differences(old, new, self._tuned):
+            self.out.append(Log("info", f"settings: {told}", self.id))
         if self._tuned:
             self.layers, self._tuned = network.tuned(self.layers, self._tuned, len(self.labels)), {}
             self._replan()
