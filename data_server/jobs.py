@@ -22,12 +22,21 @@ class Jobs:
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(1)
+        self._line: list[Path] = []  # the folders of all jobs, in the order in which they are done
+
+    def ahead(self, folder: Path) -> int:
+        """Return how many jobs are done before this folder's; 0 when it is at work or has none."""
+        return self._line.index(folder) if folder in self._line else 0
 
     async def run(self, folder: Path, job: Job) -> dict[str, Any]:
         """Run a job in its folder, after those before it; raises Refusal. Cancelling kills its processes."""
-        async with self._turn:
-            await asyncio.to_thread(job.save, folder)
-            answer = await self._process(folder)
+        self._line.append(folder)
+        try:
+            async with self._turn:
+                await asyncio.to_thread(job.save, folder)
+                answer = await self._process(folder)
+        finally:
+            self._line.remove(folder)
         if refused := answer.get("error"):
             raise Refusal(refused["status"], refused["detail"])
         return answer

@@ -64,10 +64,11 @@ class Upload:
         """How many bytes have come."""
         return self.path.stat().st_size if self.path.exists() else self.length
 
-    def told(self) -> dict[str, Any]:
-        """Return what its sender may know: how far it is, or what became of it."""
+    def told(self, ahead: int) -> dict[str, Any]:
+        """Return what its sender may know: how far it is, how many are read before it, or what became of it."""
         done, total = progress(self.folder)
-        told = {"state": self.state, "bytes": self.length, "received": self.offset, "read": done, "entries": total}
+        told = {"state": self.state, "bytes": self.length, "received": self.offset}
+        told |= {"ahead": ahead, "read": done, "entries": total}
         if self.state == "failed":
             return {**told, "status": self.status, "detail": self.detail}
         return {**told, "report": self.report} if self.report else told
@@ -123,6 +124,11 @@ class Resumable:
         if NAME.fullmatch(name) and name in self._all:
             return self._all[name]
         raise Refusal(404, "there is no such upload: it was never begun, was deleted, or is older than a day")
+
+    def told(self, name: str) -> dict[str, Any]:
+        """Return how far an upload is; raises Refusal."""
+        upload = self.find(name)
+        return upload.told(self._uploads.ahead(upload.folder))
 
     async def append(self, name: str, offset: int, stream: AsyncIterator[bytes]) -> Upload:
         """Append a stream's bytes at an offset; raises Refusal. What came before a break stays."""

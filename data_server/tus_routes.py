@@ -51,7 +51,7 @@ def add_tus(app: FastAPI, resumable: Resumable, settings: Settings) -> None:
 
     @app.get("/uploads/{name}", dependencies=[ticket])
     async def told(name: str) -> dict[str, Any]:
-        return resumable.find(name).told()
+        return resumable.told(name)
 
 
 def _answer(status: int, headers: dict[str, str]) -> Response:

@@ -95,6 +95,10 @@ class Uploads:
             result = await self._jobs.run(folder, job)
             return report(await uninterrupted(self._store.add_cut, document, result, asdict(spec), folder))
 
+    def ahead(self, folder: Path) -> int:
+        """Return how many others are read before what lies in this folder."""
+        return self._jobs.ahead(folder)
+
     def check_room(self, n_bytes: int) -> None:
         """Raise Refusal when the disk has no room for an upload of this size."""
         free = self._store.free_bytes() - self._settings.limits.reserve_bytes

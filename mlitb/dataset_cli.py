@@ -115,8 +115,13 @@ def upload(context: click.Context, /, path: Path, name: str, **options: Any) -> 
     fields["name"] = (name or path.absolute().name.removesuffix(".zip"))[:100]
     with _client(context) as client, _zipped(path) as zipped:
         with _progress("sending") as sent, _progress("reading") as read:
-            report = client.upload(zipped, fields, sent, read)
+            report = client.upload(zipped, fields, sent, read, _say_place)
         _print(report)
+
+
+def _say_place(ahead: int) -> None:
+    line = f"the data server reads {ahead} other upload{'s' * (ahead != 1)} first" if ahead else "it is this one's turn"
+    click.echo(line, err=True)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ Rules of this file:
 
 import base64
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -66,8 +66,13 @@ class DatasetClient:
             raise DatasetFailed(f"the download broke off: {error or type(error).__name__}") from error
         beside.replace(path)
 
-    def upload(self, path: Path, fields: dict[str, str], sent: Progress, read: Progress) -> dict[str, Any]:
-        """Upload a zip and wait until it is ready; return its report. Tells bytes sent and pictures read."""
+    def upload(
+        self, path: Path, fields: dict[str, str], sent: Progress, read: Progress, waits: Callable[[int], None]
+    ) -> dict[str, Any]:
+        """Upload a zip and wait until it is ready; return its report.
+
+        Tells bytes sent, pictures read, and, when it changes, how many uploads are read before this one.
+        """
         length = path.stat().st_size
         metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in fields.items())
         headers = {**self._ticket("upload"), **TUS, "upload-length": str(length), "upload-metadata": metadata}
@@ -75,7 +80,7 @@ class DatasetClient:
         offset = 0
         for offset in self._pieces(url, path, length):
             sent(offset, length)
-        return self._outcome(url, read)
+        return self._outcome(url, read, waits)
 
     def _pieces(self, url: str, path: Path, length: int) -> Iterator[int]:
         """Send a file's bytes, going on where the server says after a break; yields the offset."""
@@ -109,7 +114,8 @@ class DatasetClient:
             return otherwise  # still no connection: the next piece will fail and be counted
         return int(answer.headers.get("upload-offset", otherwise))
 
-    def _outcome(self, url: str, read: Progress) -> dict[str, Any]:
+    def _outcome(self, url: str, read: Progress, waits: Callable[[int], None]) -> dict[str, Any]:
+        ahead = 0
         while True:
             told = _body(self._ask("GET", url, headers=self._ticket("upload")))
             if told["state"] == "failed":
@@ -117,6 +123,8 @@ class DatasetClient:
             if told["state"] == "ready":
                 report: dict[str, Any] = told["report"]
                 return report
+            if told["ahead"] != ahead:
+                waits(ahead := told["ahead"])
             read(told["read"], told["entries"])
             time.sleep(POLL_SECONDS)
 

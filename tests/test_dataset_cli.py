@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -18,10 +19,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mlitb import datasets, pixels
-from mlitb.dataset_cli import NAMES, dataset
+from mlitb.dataset_cli import NAMES, _say_place, dataset
 from mlitb.dataset_client import DatasetClient
 from mlitb.datasets import READY_MADE, DatasetFailed, Source, digits_zip, fetch, ready_made_zip
-from tests.running import Running, running
+from tests.running import Running, running, until
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +105,49 @@ def test_an_upload_goes_on_after_the_connection_dropped(
     monkeypatch.setattr(client, "_send", breaks)
     seen: list[int] = []
     fields = {"width": "8", "height": "8", "channels": "1"}
-    report = client.upload(path, fields, lambda done, _: seen.append(done), lambda *_: None)
+    report = client.upload(path, fields, lambda done, _: seen.append(done), lambda *_: None, lambda _: None)
     assert (report["images"], failures) == (1797, [])
     assert seen == sorted(set(seen))
     client.delete(report["id"])
     client.close()
+
+
+def test_the_place_in_the_line_is_said(
+    system: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = digits_zip(tmp_path / "digits.zip")
+    long = {"width": "512", "height": "512", "channels": "3"}
+    first, second = DatasetClient(system.link), DatasetClient(system.link)
+    addresses: list[str] = []
+    finish = first._outcome
+
+    def begun(url: str, *heard: Any) -> dict[str, Any]:
+        addresses.append(url)
+        return finish(url, *heard)
+
+    monkeypatch.setattr(first, "_outcome", begun)
+
+    def upload_first() -> None:
+        with pytest.raises(DatasetFailed, match="no such upload"):
+            first.upload(path, long, lambda *_: None, lambda *_: None, lambda _: None)
+
+    thread = threading.Thread(target=upload_first)
+    thread.start()
+    until(lambda: addresses, "the first is sent")
+    until(lambda: second._ask("GET", addresses[0], headers=second._ticket("upload")).json()["entries"], "it is read")
+
+    def waits(ahead: int) -> None:
+        _say_place(ahead)
+        if ahead:
+            first._ask("DELETE", addresses[0], headers={**first._ticket("upload"), "tus-resumable": "1.0.0"})
+
+    short = {"width": "8", "height": "8", "channels": "1"}
+    report = second.upload(path, short, lambda *_: None, lambda *_: None, waits)
+    thread.join()
+    assert capsys.readouterr().err.startswith("the data server reads 1 other upload first\n")
+    second.delete(report["id"])
+    first.close()
+    second.close()
 
 
 class Home:

@@ -94,7 +94,7 @@ def test_progress_is_told(served: Served) -> None:
     url = _begin(served.client, len(data), width="64", height="64")
     _send(served.client, url, 0, data[:9000])
     told = served.client.get(url, headers=bearer("upload")).json()
-    assert told == {"state": "receiving", "bytes": len(data), "received": 9000, "read": 0, "entries": 0}
+    assert told == {"state": "receiving", "bytes": len(data), "received": 9000, "ahead": 0, "read": 0, "entries": 0}
     _send(served.client, url, 9000, data[9000:])
     seen: list[int] = []
 
@@ -109,6 +109,24 @@ def test_progress_is_told(served: Served) -> None:
     assert served.client.get(url, headers=bearer("upload")).status_code == 404
     assert served.client.get("/datasets").json() == []
     _assert_nothing_left(served)
+
+
+def test_the_place_in_the_line_is_told(served: Served) -> None:
+    urls = []
+    for number in range(3):
+        data = make_zip(labelled(1, 1500, seed=10_000 * number))
+        urls.append(_begin(served.client, len(data), width="64", height="64"))
+        _send(served.client, urls[-1], 0, data)
+
+    def places() -> list[int]:
+        return [served.client.get(url, headers=bearer("upload")).json()["ahead"] for url in urls]
+
+    until(lambda: places() == [0, 1, 2])
+    assert served.client.delete(urls[1], headers=_headers()).status_code == 204, "who waits can be cancelled"
+    urls.pop(1)
+    assert places() in ([0, 1], [0, 0])
+    assert [_outcome(served.client, url)["report"]["images"] for url in urls] == [1500, 1500]
+    assert places() == [0, 0]
 
 
 def test_a_broken_connection_keeps_what_came(served: Served) -> None:

@@ -96,7 +96,7 @@ export class Sending {
       if (told.state === "ready" || told.state === "failed") await this.forget();
       if (told.state === "ready") return told.report;
       if (told.state === "failed") throw problem({ status: told.status, body: told }, words.answered(told.status));
-      if (told.state === "reading") this.tell({ stage: "reading", share: told.entries ? told.read / told.entries : 0 });
+      if (told.state === "reading") this.tell({ stage: "reading", share: told.entries ? told.read / told.entries : 0, ahead: told.ahead });
       await pause(told.state === "silent" ? LOOK_MS.most : ms);
     }
     return this.ended;

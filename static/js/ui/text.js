@@ -258,6 +258,8 @@ export const text = {
     waiting: (/** @type {string} */ name) => `The connection broke. Trying to go on with ${name} where it stopped …`,
     reading: (/** @type {string} */ name, /** @type {number} */ share) =>
       `Reading ${name}: every picture is checked and scaled${share ? `, ${Math.round(share * 100)} %` : " …"}`,
+    queued: (/** @type {string} */ name, /** @type {number} */ ahead) =>
+      `${name} is on the server. ${plural(ahead, "upload is", "uploads are")} read before it; then it is its turn.`,
     cancelling: "Cancelling …",
     cancel: "Cancel",
     cancelled: (/** @type {string} */ name) => `The upload of ${name} was cancelled; nothing of it was kept.`,

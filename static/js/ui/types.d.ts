@@ -193,8 +193,8 @@ export interface Api {
 
 export type Size = { width: number; height: number; channels: number };
 
-/** How far an upload is; `waiting`: the connection broke, it is tried again. */
-export type Told = { stage: "sending" | "waiting" | "reading" | "cancelling"; share?: number };
+/** How far an upload is; `waiting`: the connection broke, it is tried again; `ahead`: how many uploads are read before it. */
+export type Told = { stage: "sending" | "waiting" | "reading" | "cancelling"; share?: number; ahead?: number };
 
 export type UploadOptions = { mode: string; validation: string };
 

@@ -6,11 +6,11 @@ import { inputSize } from "./shapes.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./types").Env} Env @typedef {import("./types").Project} Project @typedef {import("./types").Report} Report */
-/** @typedef {{stage: "idle" | "attaching" | import("./types").Told["stage"], name: string, share: number, problem: string, report: Report | null}} State */
+/** @typedef {{stage: "idle" | "attaching" | import("./types").Told["stage"], name: string, share: number, ahead: number, problem: string, report: Report | null}} State */
 
 const words = text.data;
 /** @type {State} */
-const IDLE = { stage: "idle", name: "", share: 0, problem: "", report: null };
+const IDLE = { stage: "idle", name: "", share: 0, ahead: 0, problem: "", report: null };
 const SHOWN_SKIPPED = 20; // enough to see a pattern; the counts by reason tell the rest
 
 /** @param {Env} env @param {Project | null} project until it is known nothing is taken @param {() => void} onAttached */
@@ -109,9 +109,10 @@ const Mode = ({ mode }) => html`
 `;
 
 /** @param {State} state */
-function progressLine({ stage, name, share }) {
+function progressLine({ stage, name, share, ahead }) {
   if (stage === "sending") return words.uploading(name, share);
   if (stage === "waiting") return words.waiting(name);
+  if (stage === "reading" && ahead) return words.queued(name, ahead);
   if (stage === "reading") return words.reading(name, share);
   return stage === "cancelling" ? words.cancelling : words.attaching;
 }
