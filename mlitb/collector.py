@@ -1,10 +1,13 @@
 """Python's collector of cyclic garbage, told not to look at ten thousand workers every few hundred orders.
 
 Rules of this file:
-- Called once, when everything is loaded. Memory is freed by reference counts as ever; only cycles wait.
+- A server calls `spare` once, when everything is loaded; what only runs for a while runs within `seldom`.
+- Memory is freed by reference counts as ever; only cycles wait.
 """
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SURPLUS = 100_000
 """Objects made and not freed before young ones are looked at (Python's own: 700): more than an opening makes for ten
@@ -19,3 +22,14 @@ def spare() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(SURPLUS, YOUNG, MIDDLE)
+
+
+@contextmanager
+def seldom() -> Iterator[None]:
+    """Let it look seldom within a block."""
+    before = gc.get_threshold()
+    gc.set_threshold(SURPLUS, YOUNG, MIDDLE)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -77,13 +77,15 @@ def simulate(
     local_steps: bool, learning_rate: float, **options: Any,
 ) -> None:  # fmt: skip
     """Simulate a master with many workers: power, latency, and with --train the error."""
+    from mlitb import collector
     from mlitb.core.refusal import Refusal
     from mlitb.simulation import Model
 
     settings = {"local_steps": local_steps, "learning_rate": learning_rate}
     model = Model(bandwidth=bandwidth * 125_000, latency=latency / 1000, settings=settings, **options)
     try:
-        rows = [_run(replace(model, workers=number), train) for number in workers]
+        with collector.seldom():
+            rows = [_run(replace(model, workers=number), train) for number in workers]
     except (Refusal, ValueError) as error:
         raise click.ClickException(str(error)) from error
     if plot:

@@ -3,7 +3,8 @@
 Rules of this file:
 - The master is the real one (core.master); only clock, network, devices and the cost of its own work are models.
 - One queue of happenings ordered by time; chance comes from one seeded generator, so that a run can be repeated.
-- The master's link and processor serve one frame after another, both ways: that is what limits the number of workers.
+- The master's link and processor (simulation_link.py) serve one frame after another: that is what limits the workers.
+- A device does what trainer.js does: newer orders end what is at work, and are the only ones that wait.
 - With a Mapper (simulation_training.py) the devices compute real gradients; without, only their number counts.
 """
 
@@ -36,22 +37,12 @@ from mlitb.core.events import (
 )
 from mlitb.core.master import Master
 from mlitb.core.work import Piece
+from mlitb.simulation_link import Costs, Link
 
 PROJECT = "simulated"
 ENGINE = "0" * 64
 WARM_UP = 5
 """Iterations before measuring: first orders guess, downloads end, the pie is cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What the master's own work takes: seconds for a frame, and for a megabyte of it."""
-
-    receive: float = 80e-6
-    receive_mb: float = 0.7e-3
-    send: float = 25e-6
-    send_mb: float = 0.25e-3
-    step_mb: float = 4e-3  # the optimizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +68,17 @@ class Model:
 
 
 @dataclass(slots=True)
+class Task:
+    """What a device computes: one order, and how it would answer."""
+
+    orders: m.Orders
+    began: float
+    result: m.Result
+    gradient: Any
+    ends: float  # also of a sleep
+
+
+@dataclass(slots=True, eq=False)
 class Device:
     """One modelled browser with one trainer."""
 
@@ -84,8 +86,12 @@ class Device:
     latency: float
     connection: int = 0
     token: str = ""
-    parameters_at: float = 0.0
     assign: m.Assign | None = None
+    waits: bool = False  # for its turn to be sent something
+    newest: m.Orders | None = None  # sent or waiting to be
+    ordered_at: float = 0.0  # when the master gave them
+    next: m.Orders | None = None  # arrived while it sleeps
+    task: Task | None = None
 
 
 class Mapper(Protocol):
@@ -155,19 +161,23 @@ class Simulation:
         self._connections = count(1)
         self._devices: dict[int, Device] = {}
         self._size = 0
-        self._uplink = self._downlink = self._processor = 0.0  # when each is free again
+        self._link = Link(model.costs, model.bandwidth, self._at, lambda: self.now)
         self._ticking = float("inf")
         self._gradient: Any = None
-        self._done = 0
+        self._closed = 0  # iterations
+        self._steps = 0
+        self._begin()
 
     def run(self) -> Outcome:
         """Run until enough iterations are measured."""
-        self._begin()
-        while len(self.outcome.records) < self.model.iterations:
-            assert self._queue, "nothing happens any more"
-            self.now, _, happen = heappop(self._queue)
-            happen()
-        return self.outcome
+        while self._queue and len(self.outcome.records) < self.model.iterations:
+            self.step()
+        return self.outcome  # of fewer iterations when nobody answers any more
+
+    def step(self) -> None:
+        """Let the next thing happen."""
+        self.now, _, happen = heappop(self._queue)
+        happen()
 
     # ------------------------------------------------------------------------------------------ the beginning
     def _begin(self) -> None:
@@ -183,7 +193,9 @@ class Simulation:
             self._at(self._random.uniform(0, model.period), lambda device=device: self._connect(device))  # type: ignore[misc]
 
     def _connect(self, device: Device) -> None:
-        device.connection, device.assign = next(self._connections), None
+        device.connection = next(self._connections)
+        device.assign = device.newest = device.next = device.task = None
+        device.waits = False
         self._devices[device.connection] = device
         self._feed(Connected(device.connection, False, f"token-{device.connection}"))
         self._hear(device, m.Hello(m.PROTOCOL, ENGINE, device.token))
@@ -218,7 +230,7 @@ class Simulation:
         self._feed(Ticked())
 
     def _measuring(self) -> bool:
-        return self._done >= WARM_UP
+        return self._closed >= WARM_UP
 
     def _megabytes(self) -> float:
         return 4e-6 * self._size
@@ -230,7 +242,7 @@ class Simulation:
                 self._send(self._devices[client], message)
             case Broadcast():
                 for client in effect.clients:
-                    self._devices[client].parameters_at = self._carry_down() + self._devices[client].latency
+                    self._queue_for(self._devices[client])
             case Initialise():
                 self._size = self.master.project(PROJECT)["parameters"] or _size_of(effect)
                 if self.mapper:
@@ -242,24 +254,30 @@ class Simulation:
             case Step():
                 self._step(effect)
             case Record():
-                if self._measuring() and effect.figures["vectors"]:
+                if self._measuring():
                     self.outcome.records.append(effect.figures)
+                self._closed += 1
 
     def _step(self, step: Step) -> None:
         finite = self.mapper.step(step) if self.mapper else True
-        self._done += 1
-        self.on_step(self._done)
+        self._steps += 1
+        self.on_step(self._steps)
         taken = self.model.costs.step_mb * self._megabytes()
-        self._at(
-            max(self.now, self._processor) + taken, lambda: self._feed(Stepped(PROJECT, finite, step.learning_rate))
-        )
+        self._link.work(taken, lambda: self._feed(Stepped(PROJECT, finite, step.learning_rate)))
 
-    def _carry_down(self) -> float:
-        """Send one snapshot: the processor hands it over, the link carries it; return when it is out."""
-        costs, size = self.model.costs, self._megabytes()
-        self._processor = max(self._processor, self.now) + costs.send + costs.send_mb * size
-        self._downlink = max(self._downlink, self._processor) + 1e6 * size / self.model.bandwidth
-        return self._downlink
+    def _queue_for(self, device: Device) -> None:
+        """Let a device wait for its turn; then it gets what is newest: a snapshot, and the orders behind it."""
+        if device.waits:
+            return
+        device.waits, connection = True, device.connection
+
+        def turn() -> Callable[[], None]:
+            if not self._here(device, connection):
+                return lambda: None
+            device.waits, orders = False, device.newest
+            return lambda: self._at(self.now + device.latency, lambda: self._arrived(device, connection, orders))
+
+        self._link.send(self._megabytes(), turn)
 
     def _send(self, device: Device, message: m.ToClient) -> None:
         connection, arrival = device.connection, self.now + device.latency
@@ -270,7 +288,8 @@ class Simulation:
                 device.assign = message
                 self._at(arrival + device.latency, lambda: self._unpacked(device, connection, message))
             case m.Orders():
-                self._at(max(arrival, device.parameters_at), lambda: self._compute(device, connection, message))
+                assert device.waits, "orders follow their parameters"
+                device.newest, device.ordered_at = message, self.now
             case m.Refused() if self._measuring():
                 self.outcome.refused += 1
 
@@ -282,19 +301,38 @@ class Simulation:
         if self._here(device, connection):
             self._hear(device, m.Ready(1, assign.assignment, tuple(shard.hash for shard in assign.shards)))
 
-    def _compute(self, device: Device, connection: int, orders: m.Orders) -> None:
-        if not self._here(device, connection):
+    def _arrived(self, device: Device, connection: int, orders: m.Orders | None) -> None:
+        """Begin what is ordered; what is at work ends, but a device that sleeps notices nothing."""
+        task = device.task
+        if not orders or not self._here(device, connection):
             return
+        if task and task.ends > task.began + task.result.ms / 1000:
+            device.next = orders
+            return
+        if task:
+            share = (self.now - task.began) / (task.ends - task.began)
+            device.task = None
+            self._answer(device, task, replace(task.result, count=int(share * task.result.count)))
+        self._begin_task(device, orders)
+
+    def _begin_task(self, device: Device, orders: m.Orders) -> None:
         [order] = orders.orders
         batches = max(1, round(device.power * order.until_ms / 1000 / order.micro_batch))
         done = min(order.limit, batches * order.micro_batch)
-        seconds, sent_at = done / device.power, device.parameters_at
+        seconds = done / device.power
         result, gradient = self._map(device, orders, order, done, seconds)
         if self._random.random() < self.model.stragglers:
             seconds += self._random.exponential(2 * self.model.period)
-        answer = m.Answer(PROJECT, orders.iteration, (result,))
-        arrival = self.now + seconds + device.latency
-        self._at(arrival, lambda: self._carry_up(device, connection, answer, gradient, sent_at))
+        device.task = task = Task(orders, self.now, result, gradient, self.now + seconds)
+        self._at(task.ends, lambda: self._finished(device, task))
+
+    def _finished(self, device: Device, task: Task) -> None:
+        if device.task is not task:
+            return  # newer orders ended it, or it left
+        device.task, orders, device.next = None, device.next, None
+        self._answer(device, task, task.result)
+        if orders:
+            self._begin_task(device, orders)
 
     def _map(self, device: Device, orders: m.Orders, order: m.Order, done: int, seconds: float) -> tuple[m.Result, Any]:
         if not self.mapper:
@@ -307,22 +345,24 @@ class Simulation:
         loss, wrong, gradient = self.mapper.compute(pieces, labels, order, done, orders.iteration)
         return m.Result(1, done, loss, wrong, 1000 * seconds), gradient
 
-    def _carry_up(self, device: Device, connection: int, answer: m.Answer, gradient: Any, sent_at: float) -> None:
-        """Bring an answer in over the link and then to the processor, both one after another."""
-        costs, size = self.model.costs, self._megabytes()
-        self._uplink = max(self._uplink, self.now) + 1e6 * size / self.model.bandwidth
-        self._processor = max(self._processor, self._uplink) + costs.receive + costs.receive_mb * size
-        self._at(self._processor, lambda: self._answer(device, connection, answer, gradient, sent_at))
+    def _answer(self, device: Device, task: Task, result: m.Result) -> None:
+        """Send an answer on its way: to the master's link, over it, and through its processor."""
+        connection, size = device.connection, self._size if result.count else 0
+        answer = m.Answer(PROJECT, task.orders.iteration, (result,))
 
-    def _answer(self, device: Device, connection: int, answer: m.Answer, gradient: Any, sent_at: float) -> None:
-        if not self._here(device, connection):
-            return
-        if self._measuring():
+        def heard() -> None:
+            if self._here(device, connection):
+                self._note(device, answer)
+                self._gradient = task.gradient
+                self._feed(Received(connection, answer, size))
+
+        self._at(self.now + device.latency, lambda: self._link.receive(4e-6 * size, heard))
+
+    def _note(self, device: Device, answer: m.Answer) -> None:
+        if self._measuring() and device.newest and device.newest.iteration == answer.iteration:
             computed = answer.results[0].ms / 1000
-            self.outcome.overheads.append(max(0.0, self.now - sent_at + device.latency - computed))
+            self.outcome.overheads.append(max(0.0, self.now - device.ordered_at - computed))
             self.outcome.computed_s += computed
-        self._gradient = gradient
-        self._feed(Received(connection, answer, self._size if answer.results[0].count else 0))
 
     def _hear(self, device: Device, message: m.FromClient) -> None:
         self._feed(Received(device.connection, message))

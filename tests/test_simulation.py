@@ -2,6 +2,9 @@
 
 import json
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from mlitb.engine import Engine
 from mlitb.pixels import encode_png
 from mlitb.simulate_cli import picture, simulate
 from mlitb.simulation import Model, Outcome, Simulation, sweep
+from mlitb.simulation_link import Costs, Link
 from mlitb.simulation_training import Pictures, Training
 
 
@@ -50,6 +54,65 @@ def test_stragglers_and_churn_never_hold_an_iteration_longer_than_the_grace() ->
     assert all(record["seconds"] <= 4.4 + 1e-6 for record in outcome.records)
     assert outcome.refused > 0
     assert outcome.row()["power"] > 0
+
+
+@pytest.mark.parametrize("share_of_link", [1.0, 2.5])
+def test_a_link_too_small_for_all_ends_and_the_period_holds(share_of_link: float) -> None:
+    model = Model(workers=60, bandwidth=60 * 127_000 / 4 / share_of_link, iterations=20, settings={"local_steps": True})
+    outcome = Simulation(model).run()
+    assert len(outcome.records) == 20
+    assert outcome.row()["power"] > 0 or share_of_link > 1
+    assert all(record["seconds"] <= 4.4 + 1e-6 for record in outcome.records)
+
+
+def test_newer_orders_end_what_is_at_work() -> None:
+    simulation = Simulation(Model(workers=1, power_spread=0.0))
+    while not (device := next(iter(simulation._devices.values()), None)) or not device.task:
+        simulation.step()
+    first = device.task
+    simulation._arrived(device, device.connection, replace(first.orders, iteration=first.orders.iteration + 1))
+    assert device.task is not None
+    assert (device.task.orders.iteration, device.task.began) == (first.orders.iteration + 1, simulation.now)
+
+
+class Wire:
+    """A link with a queue of its own; one megabyte takes a second on it, and 0.1 s of the processor each way."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.queue: list[tuple[float, int, Callable[[], None]]] = []
+        self.seen: list[tuple[str, float]] = []
+        costs = Costs(receive=0.0, receive_mb=0.1, send=0.0, send_mb=0.1)
+        self.link = Link(costs, 1e6, self.at, lambda: self.now)
+
+    def at(self, moment: float, happen: Callable[[], None]) -> None:
+        heappush(self.queue, (moment, len(self.queue), happen))
+
+    def run(self) -> list[tuple[str, float]]:
+        while self.queue:
+            self.now, _, happen = heappop(self.queue)
+            happen()
+        return [(name, round(moment, 9)) for name, moment in self.seen]
+
+    def note(self, name: str) -> Callable[[], None]:
+        return lambda: self.seen.append((name, self.now))
+
+
+def test_frames_to_devices_wait_for_the_processor_and_then_for_the_link() -> None:
+    wire = Wire()
+    for name in ("a", "b", "c"):
+        wire.link.send(1.0, lambda name=name: (wire.note(f"turn {name}")(), wire.note(name))[1])  # type: ignore[misc]
+    assert wire.run() == [
+        ("turn a", 0.0), ("turn b", 0.1), ("a", 1.1), ("turn c", 1.1), ("b", 2.1), ("c", 3.1),
+    ]  # fmt: skip
+
+
+def test_frames_from_devices_wait_for_the_link_and_then_for_the_processor() -> None:
+    wire = Wire()
+    wire.link.work(1.5, wire.note("step"))
+    wire.link.receive(1.0, wire.note("a"))
+    wire.link.receive(1.0, wire.note("b"))
+    assert wire.run() == [("step", 1.5), ("a", 1.6), ("b", 2.1)]
 
 
 @pytest.fixture(scope="module")
