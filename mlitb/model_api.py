@@ -14,11 +14,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from mlitb import resources
 from mlitb.api import Body, Here, Owned, Shell, Uploading
 from mlitb.core.refusal import Refusal
+from mlitb.exporting import FORMS
 from mlitb.model import MAX_ABOUT, Model, ModelError
 from mlitb.modelfile import check_length
 from mlitb.models import Models
@@ -55,6 +57,22 @@ async def download(shell: Here, project: str, optimizer: bool = False) -> Respon
     shell.known(project)
     text, iteration = await Models(shell.projects).text(project, optimizer=optimizer)
     return attachment(text.encode(), f"{project}-{iteration}.json", "application/json")
+
+
+@router.get("/export")
+async def forms() -> list[dict[str, str]]:
+    """List the forms besides JSON in which this server gives models."""
+    return [{"form": key, "name": form.name} for key, form in FORMS.items() if form.available]
+
+
+@router.get("/projects/{project}/export/{form}")
+async def export(shell: Here, project: str, form: str) -> Response:
+    """Return the newest model in another form, as a file."""
+    shell.known(project)
+    if form not in FORMS:
+        raise HTTPException(404, f"there is no form {form[:40]!r}; there are {', '.join(FORMS)}")
+    data, iteration = await Models(shell.projects).exported(project, form)
+    return attachment(data, f"{project}-{iteration}{FORMS[form].suffix}", FORMS[form].media_type)
 
 
 def attachment(data: bytes, name: str, media_type: str) -> Response:

@@ -1,4 +1,4 @@
-"""Commands for a downloaded model: predict, evaluate.
+"""Commands for a downloaded model: predict, evaluate, export.
 
 Rules of this file:
 - Parses, calls one function, prints; every failure that a user can cause is one sentence and a non-zero exit.
@@ -145,4 +145,32 @@ def _print_confusion(model: "Model", result: "Evaluation", wide: int) -> None:
         click.echo(f"{label:<{wide}}  " + " ".join(f"{count:>{column}}" for count in row))
 
 
-COMMANDS: tuple[click.Command, ...] = (predict, evaluate)
+OUT = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@MODEL
+@click.option("--onnx", type=OUT, metavar="OUT", help="ONNX, from raw pixels to probabilities (needs mlitb[onnx]).")
+@click.option("--safetensors", type=OUT, metavar="OUT", help="The parameters by name.")
+@click.option("--card", type=OUT, metavar="OUT", help="A model card in Markdown.")
+@click.option("--html", type=OUT, metavar="OUT", help="One page that classifies pictures without any server.")
+def export(model: Path, **wanted: Path | None) -> None:
+    """Write a downloaded MODEL in other forms; several at once, if you like."""
+    from mlitb.exporting import FORMS, ExportFailed
+    from mlitb.predict import PredictionFailed, Predictor
+
+    given = {form: path for form, path in wanted.items() if path is not None}
+    if not given:
+        raise click.UsageError("say in which form: --onnx, --safetensors, --card or --html")
+    try:
+        found = Predictor.open(model).model
+        for form, path in given.items():
+            path.write_bytes(FORMS[form].write(found))
+            click.echo(f"{path}: {FORMS[form].name}, {path.stat().st_size:,} bytes")
+    except (PredictionFailed, ExportFailed) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be written ({error.strerror})") from error
+
+
+COMMANDS: tuple[click.Command, ...] = (predict, evaluate, export)

@@ -19,6 +19,7 @@ from mlitb.core.config import Settings
 from mlitb.core.network import plan
 from mlitb.core.refusal import Refusal
 from mlitb.engine import Engine
+from mlitb.exporting import FORMS, ExportFailed
 from mlitb.model import Model, ModelError, to_json
 from mlitb.modelfile import read
 from mlitb.projects import Projects
@@ -57,6 +58,14 @@ class Models:
         """Return a project's newest model as JSON text, and its iteration; raise Refusal before there is one."""
         model = await self.of(project, optimizer=optimizer)
         return await asyncio.to_thread(written, model), model.iteration
+
+    async def exported(self, project: str, form: str) -> tuple[bytes, int]:
+        """Return a project's newest model in another form, and its iteration; raise Refusal."""
+        model = await self.of(project)
+        try:
+            return await asyncio.to_thread(FORMS[form].write, model), model.iteration
+        except ExportFailed as error:
+            raise Refusal(409, str(error)) from error
 
     async def read(self, path: Path) -> Model:
         """Read a model file; raise Refusal."""
