@@ -87,6 +87,8 @@ def master(verbose: bool, **options: Any) -> None:
 
 
 def _serve(options: dict[str, Any], demo: bool, verbose: bool, *, with_data_server: bool) -> None:
+    import uvloop
+
     from mlitb.demo import DemoFailed
     from mlitb.logs import configure
     from mlitb.settings import Settings
@@ -100,7 +102,7 @@ def _serve(options: dict[str, Any], demo: bool, verbose: bool, *, with_data_serv
     options["data_dir"] = options["data_dir"].absolute()
     options["allow_hosts"] = tuple(name.lower() for name in options.pop("allow_host"))
     try:
-        while asyncio.run(_up(Settings(**options), demo, with_data_server)):
+        while uvloop.run(_up(Settings(**options), demo, with_data_server)):
             click.echo("starting again", err=True)
     except (StartFailed, DemoFailed) as error:
         raise click.ClickException(str(error)) from error

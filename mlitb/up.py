@@ -183,7 +183,9 @@ class DataServerProcess:
 
 
 def check_speedups() -> None:
-    """Warn when websockets runs without its C code, which masks frames a hundred times faster."""
+    """Warn when websockets runs without its C code, which masks frames a hundred times faster, or asyncio by itself."""
+    if not type(asyncio.get_running_loop()).__module__.startswith("uvloop"):
+        log.warning("this is asyncio's own event loop, not uvloop: frames cost more of the processor")
     try:
         import websockets.speedups  # noqa: F401
     except ImportError:

@@ -73,6 +73,7 @@ def test_a_signal_ends_both_servers_cleanly(number: signal.Signals, tmp_path: Pa
         system.process.send_signal(number)
         assert system.process.wait(20) == 0, system.logged()
         assert "Traceback" not in system.logged()
+        assert "asyncio's own event loop" not in system.logged()
         for base in (system.master, system.data_server):
             with pytest.raises(httpx.ConnectError):
                 httpx.get(base, trust_env=False)
