@@ -86,7 +86,7 @@ def test_the_log_tells_who_comes_and_goes_and_what_changes(monkeypatch: pytest.M
     world.say(a, m.Failed(1, "out of memory"))
     assert told.take() == [("warning", "worker 1 of device 1 #1 failed: out of memory")]
     world.control("pause")
-    assert told.take() == [("info", "the owner wished: pause")]
+    assert told.take() == [("info", "paused by its owner")]
     world.drop(a)
     assert told.take() == [("info", "device 1 #1 left")]
 

@@ -70,6 +70,7 @@ MAX_HELD = 20_000
 """Shards that a browser may say it has cached: 20 GB at the most."""
 
 MAX_PROJECTS = 10_000
+DONE = {"start": "started", "pause": "paused", "reboot": "rebooted"}
 
 
 class Master:
@@ -348,7 +349,7 @@ class Master:
             return
         self._change(name, lambda project: project.wish(action, settings, self._now))
         if action != "set":  # what was set is told when it holds
-            self._log(name, f"the owner wished: {action}")
+            self._log(name, f"{DONE[action]} by its owner")
 
     def _remove(self, project: Project) -> None:
         del self._projects[project.id]

@@ -93,6 +93,48 @@ def test_layers_are_edited_by_hand(owner: Page, system: Running) -> None:
     assert system.project("by-hand")["layers"][1]["filters"] == 4
 
 
+def test_every_preset_is_one_that_the_server_takes(owner: Page, system: Running) -> None:
+    owner.get_by_test_id("new-project").click()
+    presets = (
+        owner.get_by_test_id("preset").locator("option:not([hidden])").evaluate_all("all => all.map(one => one.value)")
+    )
+    presets.remove("own")
+    assert "residual" in presets
+    for preset in presets:
+        if not owner.get_by_role("dialog").is_visible():
+            owner.goto(system.master)
+            owner.get_by_test_id("new-project").click()
+        owner.get_by_test_id("project-name").fill(f"Preset {preset}")
+        owner.get_by_test_id("preset").select_option(preset)
+        owner.get_by_test_id("create").click()
+        owner.wait_for_url(f"**/project/preset-{preset}")
+        settings = system.project(f"preset-{preset}")["settings"]
+        assert settings["learning_rate"] > 0.01
+        assert settings["warmup"] > 0
+
+
+def test_how_a_layer_learns_is_chosen_at_its_creation(owner: Page, system: Running) -> None:
+    owner.get_by_test_id("new-project").click()
+    owner.get_by_test_id("project-name").fill("Slow start")
+    row = owner.get_by_test_id("layer-row").nth(1)
+    row.locator(".editor-learning summary").click()
+    row.get_by_label("Rate of Convolution 1, times the learning rate").fill("0.1")
+    row.get_by_label("Rate of Convolution 1, times the learning rate").press("Tab")
+    row.get_by_label("L2 decay of Convolution 1, times the L2 decay").fill("3")
+    row.get_by_label("L2 decay of Convolution 1, times the L2 decay").press("Tab")
+    row.get_by_label("Freeze Convolution 1").check()
+    owner.get_by_text("Training settings").click()
+    owner.get_by_test_id("setting-optimizer").select_option("adam")
+    owner.get_by_test_id("setting-beta1").fill("0.8")
+    owner.get_by_test_id("create").click()
+    owner.wait_for_url("**/project/slow-start")
+    made = system.project("slow-start")
+    assert {key: made["layers"][1][key] for key in ("learning_rate", "l2", "frozen")} == {
+        "learning_rate": 0.1, "l2": 3, "frozen": True
+    }  # fmt: skip
+    assert (made["settings"]["optimizer"], made["settings"]["beta1"]) == ("adam", 0.8)
+
+
 def test_a_bad_upload_says_what_is_wrong(owner: Page, system: Running, archive: Path) -> None:
     made = system.owner.post("/api/projects", json={"name": "bad data", "layers": DIGITS_LAYERS}).json()
     owner.goto(f"{system.master}/project/{made['id']}")

@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -180,6 +181,85 @@ def test_settings_change_while_it_runs(owner: Page, system: Running) -> None:
     expect(owner.get_by_test_id("stat-period")).to_have_text(re.compile(r"^2\s?s$"))
     settings = system.project(name)["settings"]
     assert (settings["learning_rate"], settings["period"]) == (0.125, 2.0)
+
+
+def test_every_hyper_parameter_of_the_core_has_a_field(owner: Page, system: Running) -> None:
+    name = project(system, "every setting")
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_role("heading", name="Settings", exact=True).click()
+    found: set[str] = set()
+    for optimizer in ("sgd", "adam", "rmsprop", "adagrad"):
+        owner.get_by_test_id("setting-optimizer").select_option(optimizer)
+        owner.get_by_test_id("setting-local_steps").set_checked(optimizer == "adam")
+        fields = owner.locator("[data-testid^=setting-]")
+        found |= {
+            key.removeprefix("setting-") for key in fields.evaluate_all("all => all.map(one => one.dataset.testid)")
+        }
+    settings = system.project(name)["settings"]
+    assert found == set(settings)
+    owner.get_by_test_id("setting-close_when_saturated").check()
+    owner.get_by_test_id("setting-local_steps").check()
+    owner.get_by_test_id("setting-local_batch").select_option("4")
+    owner.get_by_test_id("setting-seed").fill("7")
+    owner.get_by_test_id("save-settings").click()
+    expect(owner.get_by_text("They hold from the next iteration on")).to_be_visible()
+    changed = {"close_when_saturated": True, "local_steps": True, "local_batch": 4, "seed": 7}
+    assert system.project(name)["settings"] == {**settings, **changed}
+
+
+def weights(system: Running, name: str) -> dict[str, Any]:
+    """Return the parameters of a project's downloaded model, by layer."""
+    model = system.visitor.get(f"/api/projects/{name}/model.json").json()
+    return dict(model["parameters"])
+
+
+def test_a_frozen_layer_stays_bit_equal_while_the_others_learn(owner: Page, system: Running) -> None:
+    name = project(system, "frozen layer")
+    system.owner.patch(f"/api/projects/{name}", json={"layers": {"conv1": {"frozen": False}}}).raise_for_status()
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_test_id("add-worker").click()
+    until(lambda: system.iteration(name) >= 2, "it trains")
+    owner.get_by_role("heading", name="Settings", exact=True).click()
+    owner.get_by_test_id("frozen-conv1").check()
+    owner.get_by_test_id("rate-fully_connected3").fill("0.5")
+    owner.get_by_test_id("decay-fully_connected3").fill("2")
+    owner.get_by_test_id("decay-fully_connected3").press("Tab")
+    owner.get_by_test_id("save-settings").click()
+    expect(owner.get_by_text("They hold from the next iteration on")).to_be_visible()
+    expect(owner.get_by_test_id("frozen-conv1")).to_be_checked()
+    owner.get_by_test_id("log").locator("summary").click()
+    expect(owner.get_by_test_id("log").get_by_text("conv1 frozen True")).to_be_visible()
+    layers = {layer["type"]: layer for layer in system.project(name)["layers"]}
+    assert layers["conv"]["frozen"] is True
+    assert (layers["fully_connected"]["learning_rate"], layers["fully_connected"]["l2"]) == (0.5, 2)
+    before, at = weights(system, name), system.iteration(name)
+    until(lambda: system.iteration(name) >= at + 3, "it trains on")
+    after = weights(system, name)
+    for part in ("conv1.weights", "conv1.bias"):
+        assert after[part] == before[part]
+    assert after["fully_connected3.weights"] != before["fully_connected3.weights"]
+
+
+def test_the_log_tells_what_happens_by_level(visitor: Page, system: Running) -> None:
+    name = project(system, "logged")
+    visitor.goto(f"{system.master}/project/{name}")
+    log = visitor.get_by_test_id("log")
+    log.locator("summary").click()
+    expect(log).to_contain_text("1437 vectors, 10 labels")
+    visitor.get_by_test_id("add-worker").click()
+    expect(log).to_contain_text("joined with a trainer")
+    system.owner.patch(f"/api/projects/{name}", json={"momentum": 0.5}).raise_for_status()
+    expect(log).to_contain_text("settings: momentum 0.0 → 0.5")
+    expect(log.locator("[data-level=debug]")).to_have_count(0)
+    visitor.get_by_test_id("log-all").check(force=True)
+    expect(log.locator("[data-level=debug]").last).to_contain_text("checkpoint of iteration 0 saved")
+    visitor.get_by_test_id("log-warning").check(force=True)
+    expect(log.get_by_text("Nothing of this kind.")).to_be_visible()
+    visitor.get_by_test_id("log-error").check(force=True)
+    visitor.get_by_test_id("log-info").check(force=True)
+    visitor.get_by_test_id("remove-worker").click()
+    expect(log.get_by_test_id("log-row").first).to_contain_text("took worker")
 
 
 def test_a_visitor_sees_no_control_of_the_owner(visitor: Page, system: Running) -> None:

@@ -66,6 +66,7 @@ export function makeApi(request, tus, dataUrl, words) {
     projects: () => master("GET", "/projects"),
     project: (id) => master("GET", at(id)),
     history: (id, after = -1) => master("GET", `${at(id)}/history${after < 0 ? "" : `?after=${after}`}`),
+    log: (id, after) => master("GET", `${at(id)}/log?after=${after}`),
     create: (name, layers, settings) => master("POST", "/projects", { name, layers, settings }),
     act: (id, action) => master("POST", `${at(id)}/${action}`),
     change: (id, settings) => master("PATCH", at(id), settings),

@@ -25,7 +25,7 @@ export function CheckpointsPanel({ env, id, name, onRestored }) {
     env.api.branch(id, row.iteration, called).then((made) => env.go(`/project/${made.id}`), failed).then(close);
   const { row, what } = chosen.value ?? {};
   return html`
-    <details class="panel folding whole" data-testid="checkpoints" onToggle=${opened}>
+    <details class="panel folding" data-testid="checkpoints" onToggle=${opened}>
       <summary><h2>${words.title}</h2><${Icon} name="chevron" /></summary>
       <div class="panel-body">
         <p class="quiet-line">${words.lead}</p>

@@ -1,10 +1,11 @@
 // A new project: name, network, period, hyper-parameters. What the server refuses is shown at the field that it is about.
 import { LayerEditor } from "./editor.js";
+import { HYPER, readHyper } from "./hyper.js";
 import { Icon } from "./icons.js";
 import { Dialog, Field, Problem } from "./parts.js";
 import { html, useId, useSignal } from "./preact.js";
-import { HYPER, layersOf, PRESETS } from "./presets.js";
-import { HyperFields, readHyper } from "./settings.js";
+import { layersOf, PRESETS } from "./presets.js";
+import { HyperFields } from "./settings.js";
 import { inputSize } from "./shapes.js";
 import { text } from "./text.js";
 

@@ -4,7 +4,9 @@ import { Icon } from "./icons.js";
 import { added, changed, isFree, moved, OPTIONS, PALETTE, readOption, removed, showOption } from "./layers.js";
 import { html, useSignal } from "./preact.js";
 import { activationBytes, describe, flops, parameterCount } from "./shapes.js";
+import { layerWords as learning } from "./training/text.js";
 import { text } from "./text.js";
+import { LearningFields, multiple } from "./tuning.js";
 
 /** @typedef {import("./types").Layer} Layer @typedef {import("./shapes.js").Row} Row @typedef {import("./layers.js").Option} Option */
 /** @typedef {{layers: Layer[], past: Layer[][], future: Layer[][]}} Edits */
@@ -84,7 +86,24 @@ function LayerRow({ row, index, layers, edit, move, onDrag }) {
     html`<div class="editor-options">
       ${OPTIONS[row.layer.type].map((option) => html`<${OptionField} key=${option.key} option=${option} of=${name} value=${row.layer[option.key]} set=${(/** @type {string} */ typed) => change(option, typed)} />`)}
     </div>`}
+    ${row.parameters > 0 && html`<${Learning} row=${row} name=${name} set=${(/** @type {Partial<Layer>} */ more) => edit(changed(layers, index, { type: row.layer.type, ...more }))} />`}
   `;
+}
+
+/** How this layer learns; closed, because most networks do without. @param {{row: Row, name: string, set: (more: Partial<Layer>) => void}} props */
+function Learning({ row, name, set }) {
+  const { layer } = row;
+  const change = (/** @type {import("./tuning.js").Tuning} */ { learning_rate, l2, frozen }) => {
+    const typed = { ...(learning_rate !== undefined && { learning_rate: Number(learning_rate) }), ...(l2 !== undefined && { l2: Number(l2) }), ...(frozen !== undefined && { frozen: frozen || undefined }) };
+    set(typed);
+  };
+  const departs = layer.frozen || multiple(layer, "learning_rate") !== 1 || multiple(layer, "l2") !== 1;
+  return html`<details class="editor-learning" open=${!!departs}>
+    <summary><${Icon} name="chevron" />${learning.learning}</summary>
+    <div class="editor-options">
+      <${LearningFields} name=${name} rate=${String(multiple(layer, "learning_rate"))} decay=${String(multiple(layer, "l2"))} frozen=${!!layer.frozen} change=${change} />
+    </div>
+  </details>`;
 }
 
 /** Enter takes what was typed; it must not send the whole form. @param {KeyboardEvent} event */

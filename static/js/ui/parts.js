@@ -1,5 +1,5 @@
 // Small parts that every page uses: notices, state badges, dialogs, fields.
-import { html, useEffect, useId, useRef } from "./preact.js";
+import { html, useEffect, useId, useRef, useSignal } from "./preact.js";
 import { Icon } from "./icons.js";
 import { text } from "./text.js";
 
@@ -89,6 +89,40 @@ export function Dialog({ open, onClose, title, class: kind = "", children }) {
         ${children}
       </div>`}
     </dialog>
+  `;
+}
+
+/**
+ * A panel that folds; what is in it is fetched when it is first opened.
+ * @param {{title: string, id: string, load: () => Promise<any>, props: object}} props
+ */
+export function LaterPanel({ title, id, load, props }) {
+  const part = useSignal(/** @type {{Part: any} | null} */ (null));
+  const open = useSignal(false);
+  const failed = useSignal(false);
+  const fetchPart = () => {
+    failed.value = false;
+    void load().then(
+      (Part) => (part.value = { Part }),
+      () => (failed.value = true),
+    );
+  };
+  const toggled = (/** @type {Event} */ event) => {
+    open.value = /** @type {HTMLDetailsElement} */ (event.currentTarget).open;
+    if (open.value && !part.value) fetchPart();
+  };
+  return html`
+    <details class="panel folding" data-testid=${id} onToggle=${toggled}>
+      <summary><h2>${title}</h2><${Icon} name="chevron" /></summary>
+      ${open.value &&
+      (part.value
+        ? html`<${part.value.Part} ...${props} />`
+        : html`<div class="panel-body">
+            ${failed.value
+              ? html`<${Problem}>${text.unloaded} <button type="button" class="small" onClick=${fetchPart}>${text.again}</button><//>`
+              : html`<p class="quiet-line" role="status">${text.loading}</p>`}
+          </div>`)}
+    </details>
   `;
 }
 

@@ -8,7 +8,7 @@ import { Invite } from "./invite.js";
 import { MyWorkers } from "./mine.js";
 import { NetworkTable } from "./network.js";
 import { OwnerControls } from "./owner.js";
-import { Badge, Problem } from "./parts.js";
+import { Badge, LaterPanel, Problem } from "./parts.js";
 import { html, useEffect, useSignal } from "./preact.js";
 import { SettingsPanel } from "./settings.js";
 import { describe, inputSize, parameterCount } from "./shapes.js";
@@ -108,6 +108,7 @@ const Folds = ({ env, project, labels, load }) => html`
       <summary><h2>${text.network.title}</h2><${Icon} name="chevron" /></summary>
       <div class="panel-body"><${NetworkTable} layers=${project.layers} labels=${labels} /></div>
     </details>
+    <${LaterPanel} title=${text.log.title} id="log" load=${() => import("./log.js").then(({ Log }) => Log)} props=${{ env, id: project.id }} />
     ${env.live.owner.value && html`<${SettingsPanel} env=${env} project=${project} onSaved=${load} />`}
     ${env.live.owner.value && html`<${CheckpointsPanel} env=${env} id=${project.id} name=${project.name} onRestored=${load} />`}
   </div>

@@ -1,16 +1,13 @@
-// Hyper-parameters: the fields, reading them, and the panel that changes a running project.
+// Hyper-parameters: the fields, and the panel that changes a running project.
+import { HYPER, isOfUse, OWN, readHyper } from "./hyper.js";
 import { Icon } from "./icons.js";
 import { Field, Problem } from "./parts.js";
 import { html, useSignal } from "./preact.js";
-import { HYPER } from "./presets.js";
+import { groups } from "./training/text.js";
 import { text } from "./text.js";
+import { changesOf, TunedLayers } from "./tuning.js";
 
-/** @typedef {import("./presets.js").Hyper} Hyper @typedef {import("./types").Env} Env @typedef {import("./types").Project} Project */
-
-const PERIOD = /** @type {Hyper} */ ({ key: "period", label: text.create.period, hint: text.create.periodHint, kind: "number", value: 4, min: 0.2, max: 60 });
-
-const TEACHING = /** @type {Hyper} */ ({ key: "volunteers_teach", label: text.settings.teaching, hint: text.settings.teachingHint, kind: "switch", value: false });
-const OWN = [PERIOD, TEACHING];
+/** @typedef {import("./hyper.js").Hyper} Hyper @typedef {import("./types").Env} Env @typedef {import("./types").Project} Project @typedef {import("./tuning.js").Tunings} Tunings */
 
 /** @param {Event} event */
 const typed = (event) => {
@@ -18,35 +15,26 @@ const typed = (event) => {
   return control.type === "checkbox" ? String(control.checked) : control.value;
 };
 
-/**
- * Read typed values: those that differ from `before`, or a sentence about the first that is no number.
- * @param {Record<string, string>} values @param {Record<string, unknown>} before
- */
-export function readHyper(values, before) {
-  /** @type {Record<string, number | string | boolean>} */
-  const changed = {};
-  for (const { key, label, kind } of [...OWN, ...HYPER]) {
-    if (!(key in values) || String(before[key] ?? "") === values[key]) continue;
-    const value = kind === "number" ? Number(values[key]) : kind === "switch" ? values[key] === "true" : values[key];
-    if (kind === "number" && (values[key].trim() === "" || !Number.isFinite(value))) return { changed, problem: text.settings.number(label) };
-    changed[key] = value;
-  }
-  return { changed, problem: "" };
-}
-
-/** @param {{known: Hyper[], values: Record<string, string>, set: (values: Record<string, string>) => void}} props */
+/** The fields by group; what is of no use with the chosen values is not shown. @param {{known: Hyper[], values: Record<string, string>, set: (values: Record<string, string>) => void}} props */
 export const HyperFields = ({ known, values, set }) => html`
-  <div class="hyper">
-    ${known.map(
-      (hyper) => html`<${Field}
-        key=${hyper.key}
-        label=${hyper.label}
-        hint=${hyper.hint}
-        control=${(/** @type {object} */ tied) =>
-          html`<${Control} hyper=${hyper} tied=${tied} value=${values[hyper.key] ?? ""} set=${(/** @type {string} */ value) => set({ ...values, [hyper.key]: value })} />`}
-      />`,
-    )}
-  </div>
+  ${Object.entries(groups).map(([group, title]) => {
+    const shown = known.filter((hyper) => hyper.group === group && isOfUse(hyper, values));
+    return (
+      shown.length > 0 &&
+      html`<fieldset class="hyper" key=${group}>
+        <legend>${title}</legend>
+        ${shown.map(
+          (hyper) => html`<${Field}
+            key=${hyper.key}
+            label=${hyper.label}
+            hint=${hyper.hint}
+            control=${(/** @type {object} */ tied) =>
+              html`<${Control} hyper=${hyper} tied=${tied} value=${values[hyper.key] ?? ""} set=${(/** @type {string} */ value) => set({ ...values, [hyper.key]: value })} />`}
+          />`,
+        )}
+      </fieldset>`
+    );
+  })}
 `;
 
 /** @param {{hyper: Hyper, tied: object, value: string, set: (value: string) => void}} props */
@@ -55,7 +43,7 @@ function Control({ hyper, tied, value, set }) {
   const id = `setting-${hyper.key}`;
   if (hyper.kind === "choice")
     return html`<select ...${tied} data-testid=${id} value=${value} onChange=${changed}>
-      ${(hyper.choices ?? []).map((choice) => html`<option value=${choice}>${choice}</option>`)}
+      ${(hyper.choices ?? []).map((choice) => html`<option value=${String(choice)}>${choice}</option>`)}
     </select>`;
   if (hyper.kind === "switch") return html`<input ...${tied} data-testid=${id} type="checkbox" checked=${value === "true"} onChange=${changed} />`;
   return html`<input ...${tied} data-testid=${id} type="number" step="any" inputmode="decimal" min=${hyper.min} max=${hyper.max} value=${value} onInput=${changed} />`;
@@ -66,15 +54,20 @@ export function SettingsPanel({ env, project, onSaved }) {
   const before = project.settings;
   const known = [...OWN, ...HYPER].filter(({ key }) => key in before);
   const edits = useSignal(/** @type {Record<string, string>} */ ({}));
+  const layers = useSignal(/** @type {Tunings} */ ({}));
   const outcome = useSignal({ good: "", bad: "" });
   const values = { ...Object.fromEntries(known.map(({ key }) => [key, String(before[key])])), ...edits.value };
   const save = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const { changed, problem } = readHyper(values, before);
-    if (problem || !Object.keys(changed).length) return void (outcome.value = { good: "", bad: problem || text.settings.unchanged });
-    await env.api.change(project.id, changed).then(
+    const tuned = changesOf(project.layers, layers.value);
+    const bad = problem || tuned.problem || (Object.keys({ ...changed, ...tuned.changes }).length ? "" : text.settings.unchanged);
+    if (bad) return void (outcome.value = { good: "", bad });
+    const wish = Object.keys(tuned.changes).length ? { ...changed, layers: tuned.changes } : changed;
+    await env.api.change(project.id, wish).then(
       () => {
         edits.value = {};
+        layers.value = {};
         outcome.value = { good: text.settings.saved, bad: "" };
         onSaved();
       },
@@ -87,6 +80,7 @@ export function SettingsPanel({ env, project, onSaved }) {
       <form class="panel-body" onSubmit=${save} noValidate>
         <p class="quiet-line">${text.settings.lead}</p>
         <${HyperFields} known=${known} values=${values} set=${(/** @type {Record<string, string>} */ next) => (edits.value = next)} />
+        <${TunedLayers} layers=${project.layers} labels=${project.labels.length} tunings=${layers.value} set=${(/** @type {Tunings} */ next) => (layers.value = next)} />
         ${outcome.value.bad && html`<${Problem}>${outcome.value.bad}<//>`}
         <div class="panel-foot">
           <span class="good-line" role="status">${outcome.value.good}</span>

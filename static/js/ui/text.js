@@ -290,6 +290,18 @@ export const text = {
     teachingHint: "Anyone with the link may add pictures and labels, which stay",
   },
 
+  log: {
+    title: "Log",
+    lead: "What happened lately, newest first. The server keeps 500 entries until it starts again.",
+    show: "Show",
+    levels: /** @type {Record<string, string>} */ ({ all: "Everything", info: "Events", warning: "Warnings", error: "Errors" }),
+    level: /** @type {Record<string, string>} */ ({ debug: "Detail", info: "Event", warning: "Warning", error: "Error" }),
+    times: (/** @type {number} */ n) => `${count(n)}×`,
+    ago: (/** @type {string} */ time) => `${time} ago`,
+    none: "Nothing has happened since the server started.",
+    noneOf: "Nothing of this kind.",
+  },
+
   network: {
     title: "Network",
     layer: "Layer",

@@ -51,6 +51,16 @@ export interface Point {
   bytes_out?: number;
 }
 
+/** One thing that happened to a project, or the same several times. */
+export interface LogEntry {
+  id: number;
+  serial: number;
+  time: number;
+  level: "debug" | "info" | "warning" | "error";
+  text: string;
+  times: number;
+}
+
 export interface Checkpoint {
   iteration: number;
   saved: number;
@@ -172,6 +182,8 @@ export interface Api {
   project(id: string): Promise<Project>;
   /** All, or what comes after an iteration as the server counts them. */
   history(id: string, after?: number): Promise<Point[]>;
+  /** What changed after a serial, oldest first. */
+  log(id: string, after: number): Promise<LogEntry[]>;
   create(name: string, layers: Layer[], settings: Settings): Promise<Project>;
   act(id: string, action: "start" | "pause" | "reboot"): Promise<unknown>;
   change(id: string, settings: Settings): Promise<unknown>;
