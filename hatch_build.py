@@ -45,6 +45,7 @@ VENDOR = {
     "unpack.js": 'export {unzipSync} from "fflate"; export {decode as decodePng} from "fast-png";',
     "hash.js": 'export {sha256} from "@noble/hashes/sha2.js"; export {bytesToHex} from "@noble/hashes/utils.js";',
     "qr.js": 'export {default} from "qrcode-generator";',
+    "pack.js": 'export {zipSync} from "fflate";',
     "tus.js": 'export {Upload} from "tus-js-client";',
 }
 """Each bundle in static/vendor and the module that it is made from."""

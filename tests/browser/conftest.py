@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, expect, sync_playwright
 
 from mlitb.datasets import digits_zip
 from tests.running import Running, running
@@ -13,6 +13,8 @@ from .bundle import build_test_vendor
 from .chromium import EXECUTABLE, FLAGS
 from .pages import quiet
 from .site import serving
+
+expect.set_options(timeout=20_000)  # a machine may be much slower than the one on which this was written
 
 
 # By module, not by session: while Playwright runs, the thread has an event loop, and no test could use asyncio.run.

@@ -4,7 +4,7 @@ import { sentence } from "./text.js";
 /** @typedef {{status: number, body: any}} Reply */
 /**
  * How requests leave the page; entry/page.js gives it.
- * @typedef {(method: string, url: string, options?: {json?: unknown, ticket?: string}) => Promise<Reply>} Request
+ * @typedef {(method: string, url: string, options?: {json?: unknown, zip?: Uint8Array<ArrayBuffer>, ticket?: string}) => Promise<Reply>} Request
  */
 
 export class Problem extends Error {
@@ -72,6 +72,7 @@ export function makeApi(request, tus, dataUrl, words) {
     change: (id, settings) => master("PATCH", at(id), settings),
     remove: (id) => master("DELETE", at(id)),
     attach: (id, dataset) => master("POST", `${at(id)}/data`, { dataset }),
+    teach: (id, zip) => ask(words.unreachable, "POST", `/api${at(id)}/pictures`, { zip }),
     checkpoints: (id) => master("GET", `${at(id)}/checkpoints`),
     restore: (id, iteration) => master("POST", `${at(id)}/checkpoints/${iteration}/restore`),
     branch: (id, iteration, name) => master("POST", `${at(id)}/checkpoints/${iteration}/branch`, { name }),

@@ -189,6 +189,8 @@ export interface Api {
   change(id: string, settings: Settings): Promise<unknown>;
   remove(id: string): Promise<unknown>;
   attach(id: string, dataset: string): Promise<unknown>;
+  /** Add a zip of label folders to a project while it trains. */
+  teach(id: string, zip: Uint8Array<ArrayBuffer>): Promise<TaughtAnswer>;
   checkpoints(id: string): Promise<Checkpoint[]>;
   restore(id: string, iteration: number): Promise<Project>;
   branch(id: string, iteration: number, name: string): Promise<Project>;
@@ -201,6 +203,16 @@ export interface Api {
   cut(dataset: string, size: Size): Promise<Report>;
   /** The report is null where the upload was cancelled. */
   upload(file: File, size: Size, options: UploadOptions, hear: (told: Told) => void): { report: Promise<Report | null>; cancel(): void };
+}
+
+/** What became of a batch of taught pictures. */
+export interface TaughtAnswer {
+  dataset: string;
+  added: number;
+  left_out: { name: string; reason: string }[];
+  known: boolean;
+  /** How many the project has once the next close admitted them. */
+  data_vectors: number;
 }
 
 export type Size = { width: number; height: number; channels: number };

@@ -1,5 +1,6 @@
 // What the network sees and what it says: the input at pixelated scale, the labels with their probabilities.
 import { percent } from "../format.js";
+import { Icon } from "../icons.js";
 import { Problem } from "../parts.js";
 import { html, useEffect, useRef, useSignal } from "../preact.js";
 import { ranked } from "./pictures.js";
@@ -10,16 +11,16 @@ import { words } from "./text.js";
 const BEST = 5; // labels that are shown unless all are asked for
 const SEEN_SIDE = 176; // CSS pixels at most; a whole number of them for each of the network's
 
-/** @param {{looking: Looking, input: Input | null, state: string, children?: any}} props `state`: why there is no answer yet */
-export function AnswerPanel({ looking, input, state, children }) {
+/** @param {{looking: Looking, input: Input | null, state: string, teach: ((label: string) => void) | null}} props `state` of the network, in words; `teach` is null for who may not */
+export function AnswerPanel({ looking, input, state, teach }) {
   return html`
     <section class="panel" aria-labelledby="answer-title">
       <div class="panel-head"><h2 id="answer-title">${words.answer}</h2><span class="panel-note" data-testid="network-state">${state}</span></div>
       <div class="answer">
         <${Seen} pixels=${looking.pixels} input=${input} />
-        <${Bars} looking=${looking} />
+        <${Bars} looking=${looking} teach=${teach} />
       </div>
-      ${looking.trouble && html`<${Problem}>${looking.trouble}<//>`} ${children}
+      ${looking.trouble && html`<${Problem}>${looking.trouble}<//>`}
     </section>
   `;
 }
@@ -52,8 +53,8 @@ function Pixels({ pixels, width, height, channels, scale }) {
   return html`<canvas class=${pixels ? "pixels" : "pixels none"} ref=${box} width=${width} height=${height} style=${{ width: `${width * scale}px`, height: `${height * scale}px` }} role="img" aria-label=${label} data-testid="seen"></canvas>`;
 }
 
-/** @param {{looking: Looking}} props */
-function Bars({ looking }) {
+/** @param {{looking: Looking, teach: ((label: string) => void) | null}} props */
+function Bars({ looking, teach }) {
   const all = useSignal(false);
   const { answer } = looking;
   if (!answer) return html`<p class="answer-empty">${looking.pixels ? words.asking : words.empty}</p>`;
@@ -63,8 +64,9 @@ function Bars({ looking }) {
     <div class="bars" data-testid="answer" data-iteration=${answer.iteration} data-best=${rows[0].label}>
       <ol>
         ${shown.map(
-          ({ label, probability }, i) => html`<li class=${i ? "bar-row" : "bar-row best"} data-testid="answer-row" data-label=${label}>
+          ({ label, known, probability }, i) => html`<li class=${i ? "bar-row" : "bar-row best"} data-testid="answer-row" data-label=${label}>
             <span class="bar-label">${label}</span><span class="bar-value">${percent(probability)}</span>
+            ${teach && known && html`<button type="button" class="quiet icon-only small" data-testid="answer-teach" aria-label=${words.addAs(label)} title=${words.addAs(label)} onClick=${() => teach(label)}><${Icon} name="plus" /></button>`}
             <span class="bar-track" aria-hidden="true"><span style=${{ transform: `scaleX(${probability})` }}></span></span>
           </li>`,
         )}

@@ -9,6 +9,8 @@ import { AnswerPanel } from "./answer.js";
 import { Network } from "./asking.js";
 import { useLooking } from "./pictures.js";
 import { Sources } from "./sources.js";
+import { mayTeach, TeachPanel } from "./teach.js";
+import { useTeaching } from "./teaching.js";
 import { words } from "./text.js";
 
 /** @typedef {import("../types").Env} Env @typedef {import("../types").Project} Project */
@@ -22,13 +24,18 @@ function inputOf(project) {
 
 /** @param {{env: Env, device: import("./types").Device, id: string}} props */
 export function ClassifyPage({ env, device, id }) {
-  const { project, status, problem } = useProject(env, id);
+  const { project, status, problem, load } = useProject(env, id);
+  const teaching = useTeaching({ env, id, pause: device.pause });
   const network = useMemo(() => new Network(env, id), [id]);
   useEffect(() => network.start(), [network]);
   const name = project?.name ?? (env.named?.id === id ? env.named.name : "");
   useEffect(() => env.title(words.title(name)), [name]);
   const input = useMemo(() => inputOf(project), [project]);
   const looking = useLooking({ env, device, network, input });
+  const teach = async (/** @type {string} */ label) => {
+    const file = await looking.file();
+    if (file) teaching.add(label, [file]);
+  };
   if (env.live.removed.value === id) return html`<${Gone} sentence=${text.removed} />`;
   if (problem && !project) return html`<${Gone} sentence=${problem} />`;
   return html`
@@ -44,7 +51,10 @@ export function ClassifyPage({ env, device, id }) {
       ${network.problem.value && html`<${Problem}>${words.failed(sentence(network.problem.value))}<//>`}
       <div class="classify-grid">
         <${Sources} looking=${looking} live=${env.secure && device.camera !== null} ready=${input !== null} />
-        <${AnswerPanel} looking=${looking} input=${input} state=${stateOf(network, project)} />
+        <div class="classify-column">
+          <${AnswerPanel} looking=${looking} input=${input} state=${stateOf(network, project)} teach=${mayTeach(env, project) ? teach : null} />
+          ${project && html`<${TeachPanel} env=${env} project=${project} status=${status} looking=${looking} teaching=${teaching} teach=${teach} pause=${device.pause} onChanged=${load} />`}
+        </div>
       </div>
     </div>
   `;
