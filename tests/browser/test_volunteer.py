@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.running import Running, until
 
@@ -26,7 +26,7 @@ def test_a_volunteer_lends_a_device_with_one_button(owner: Page, visitor: Page, 
     system.owner.post(f"/api/projects/{name}/pause").raise_for_status()
     expect(state).to_contain_text("the owner has paused the project")
     visitor.get_by_test_id("stop").click()
-    expect(state).to_have_attribute("data-state", "off")
+    expect(state).to_have_attribute("data-state", "stopped")
     until(lambda: system.project(name)["status"]["trainers"] == 0, "the worker is gone")
 
 
@@ -43,3 +43,60 @@ def test_a_kiosk_starts_without_a_click_once_its_person_agreed(visitor: Page, sy
     expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
     expect(visitor.get_by_text("you agreed on this device before")).to_be_visible()
     expect(visitor.get_by_test_id("intensity-balanced")).to_be_checked()
+
+
+BATTERY = """
+const battery = Object.assign(new EventTarget(), {charging: true});
+navigator.getBattery = async () => battery;
+window.plug = charging => {battery.charging = charging; battery.dispatchEvent(new Event("chargingchange"));};
+"""
+"""What a laptop tells its browser; the machine that tests has no battery."""
+
+
+def test_a_device_waits_for_its_charger_if_its_person_wishes(visitor: Page, system: Running) -> None:
+    name = project(system, "charging")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.add_init_script(BATTERY)
+    visitor.goto(f"{system.master}/join/{name}")
+    visitor.get_by_test_id("only-charging").check()
+    state = visitor.get_by_test_id("join-state")
+    visitor.get_by_test_id("add-worker").click()
+    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    visitor.evaluate("plug(false)")
+    expect(state).to_have_text("Not computing: the device does not charge. It goes on when it does.")
+    until(lambda: system.project(name)["status"]["trainers"] == 0, "the worker pauses")
+    visitor.evaluate("plug(true)")
+    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    visitor.reload()
+    expect(visitor.get_by_test_id("only-charging")).to_be_checked()
+
+
+def test_where_a_browser_does_not_tell_of_the_charger_the_page_says_so(visitor: Page, system: Running) -> None:
+    visitor.add_init_script("navigator.getBattery = undefined")
+    visitor.goto(f"{system.master}/join/digits")
+    expect(visitor.get_by_test_id("charging-unknown")).to_contain_text("does not tell whether the device is charging")
+    expect(visitor.get_by_test_id("only-charging")).to_have_count(0)
+
+
+def test_a_phone_begins_gently_and_is_told_what_it_does_to_hidden_tabs(browser: Browser, system: Running) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{system.master}/join/digits")
+    expect(page.get_by_test_id("intensity-gentle")).to_be_checked()
+    expect(page.get_by_test_id("hidden-tabs")).to_contain_text("Keep this tab in front and the screen on")
+    context.close()
+
+
+def test_what_was_given_is_thanked_for_after_the_stop(visitor: Page, system: Running) -> None:
+    name = project(system, "thanks")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.goto(f"{system.master}/join/{name}")
+    expect(visitor.get_by_test_id("hidden-tabs")).to_contain_text("Behind another tab it goes on")
+    visitor.get_by_test_id("add-worker").click()
+    expect(visitor.get_by_text("Thank you")).to_be_visible()
+    visitor.get_by_test_id("stop").click()
+    expect(visitor.get_by_test_id("join-state")).to_have_text(
+        "Not computing: you stopped it. Press the button to go on."
+    )
+    expect(visitor.get_by_text("Thank you")).to_be_visible()
+    expect(visitor.locator(".join-figures dd").first).to_have_text(re.compile(r"^[1-9][\d,]*vectors$"))

@@ -65,7 +65,7 @@ class WebKit:
 
 
 @contextmanager
-def _screen() -> Iterator[str]:
+def screen() -> Iterator[str]:
     """Run an X server without a screen until the block ends; give its display."""
     told, tell = os.pipe()
     command = [SCREEN, "-displayfd", str(tell), "-screen", "0", "1280x900x24", "-nolisten", "tcp"]
@@ -85,7 +85,7 @@ def _screen() -> Iterator[str]:
 def webkit() -> Iterator[WebKit]:
     """Run WebKit until the block ends."""
     port = free_port()
-    with _screen() as display:
+    with screen() as display:
         # Its sandbox needs what containers do not give; nothing but our own pages is opened.
         # Without a language it tells pages "C", which is no language tag and makes Intl refuse.
         environment = {**os.environ, "DISPLAY": display, "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1", **LANGUAGE}

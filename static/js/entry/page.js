@@ -92,6 +92,31 @@ function luggage() {
   };
 }
 
+/** Whether the device charges: null where the browser does not tell. */
+function charging() {
+  const told = signal(/** @type {boolean | null} */ (null));
+  const ask = /** @type {{getBattery?: () => Promise<EventTarget & {charging: boolean}>}} */ (/** @type {unknown} */ (navigator)).getBattery;
+  if (!ask) return told;
+  void ask.call(navigator).then(
+    (battery) => {
+      const look = () => (told.value = battery.charging);
+      battery.addEventListener("chargingchange", look);
+      look();
+    },
+    () => (told.value = null), // refused: as where it is unknown
+  );
+  return told;
+}
+
+/** Which browser this is, as far as it treats hidden tabs in a way of its own. @param {boolean} phone @returns {import("../ui/types").Browser} */
+function browserOf(phone) {
+  const { userAgent } = navigator;
+  if (phone || /Android|iPhone|iPad/.test(userAgent)) return "phone";
+  if (userAgent.includes("Firefox/")) return "firefox";
+  if (userAgent.includes("Chrome/")) return "chromium";
+  return userAgent.includes("Safari/") ? "safari" : "other";
+}
+
 /** @param {string} name @param {Blob} blob */
 function save(name, blob) {
   const link = document.createElement("a");
@@ -133,6 +158,7 @@ function start(boss) {
   };
   addEventListener("popstate", () => (route.value = readRoute(location.pathname)));
   followLinks(go);
+  const phone = matchMedia("(pointer: coarse) and (max-width: 820px)").matches;
   /** @type {import("../ui/types").Env} */
   const env = {
     config,
@@ -149,7 +175,9 @@ function start(boss) {
     ...luggage(),
     busy: () => document.querySelector("dialog[open], progress, form :focus, details[open] form") !== null,
     cores: navigator.hardwareConcurrency || 1,
-    phone: matchMedia("(pointer: coarse) and (max-width: 820px)").matches,
+    phone,
+    browser: browserOf(phone),
+    charging: charging(),
     origin: location.origin,
     query: new URLSearchParams(location.search),
     visible: () => document.visibilityState === "visible",

@@ -1,9 +1,10 @@
 // The volunteer's page: what this is, what it does with the device, one big button, and always why it is not computing.
+import { OnlyCharging, useCharging } from "./charging.js";
 import { count, percent, span, wholePercent } from "./format.js";
 import { Icon } from "./icons.js";
 import { addWorker, INTENSITIES, Intensity, myWorkers, shownState, Slept } from "./mine.js";
 import { Problem } from "./parts.js";
-import { html, useEffect, useMemo, useSignal } from "./preact.js";
+import { html, useEffect, useMemo, useRef, useSignal } from "./preact.js";
 import { Gone, useProject } from "./project.js";
 import { describe, parameterCount } from "./shapes.js";
 import { sentence, text } from "./text.js";
@@ -27,6 +28,9 @@ export function JoinPage({ env, id }) {
   };
   const toggle = () => (mine.length ? mine.forEach(({ worker }) => env.live.remove(worker)) : lend());
   const auto = useAuto(env, id);
+  const charging = useCharging(env, mine);
+  const given = useGiven(mine);
+  const state = stateOf(env, mine, status, charging.waits, given);
   return html`
     <div class="page narrow join">
       <h1>${words.title(name)}</h1>
@@ -35,12 +39,13 @@ export function JoinPage({ env, id }) {
         <button type="button" class=${mine.length ? "big stop" : "primary big"} data-testid=${mine.length ? "stop" : "add-worker"} onClick=${toggle}>
           <${Icon} name=${mine.length ? "close" : "plus"} />${mine.length ? words.stop : words.add}
         </button>
-        <p class="join-state" role="status" data-testid="join-state" data-state=${stateOf(env, mine, status)}>${words.status[stateOf(env, mine, status)]}${reasonOf(mine)}</p>
+        <p class="join-state" role="status" data-testid="join-state" data-state=${state}>${words.status[state]}${reasonOf(mine)}</p>
         ${auto && html`<p class="panel-lead">${words.auto}</p>`}
         <${Slept} env=${env} />
-        <${Contribution} mine=${mine} status=${status} />
+        <${Contribution} mine=${mine} given=${given} status=${status} />
         <${Intensity} env=${env} mine=${mine} />
-        <p class="panel-lead">${words.awake}</p>
+        <${OnlyCharging} env=${env} wished=${charging.wished} wish=${charging.wish} />
+        <p class="panel-lead" data-testid="hidden-tabs">${words.hidden[env.browser]}</p>
         ${env.live.refusal.value && html`<${Problem} onDismiss=${() => (env.live.refusal.value = null)}>${sentence(env.live.refusal.value.reason)}<//>`}
       </section>
       <div class="join-columns">
@@ -82,10 +87,13 @@ function useAuto(env, id) {
   return allowed;
 }
 
-/** Why it computes or not, the first reason that holds. @param {Env} env @param {MyWorker[]} mine @param {Status | null} status */
-function stateOf(env, mine, status) {
-  if (!mine.length) return "off";
-  if (env.live.connection.value.state === "lost") return "connection";
+/** Why it computes or not, the first reason that holds. @param {Env} env @param {MyWorker[]} mine @param {Status | null} status @param {boolean} waits for the charger @param {number} given */
+function stateOf(env, mine, status, waits, given) {
+  const { state } = env.live.connection.value;
+  if (state === "closed" || state === "reload") return state;
+  if (!mine.length) return given ? "stopped" : "off";
+  if (state === "lost" || state === "connecting") return "connection";
+  if (waits) return "charging";
   if (status?.state === "paused") return "projectPaused";
   return shownState(env, mine[0]);
 }
@@ -93,13 +101,19 @@ function stateOf(env, mine, status) {
 /** @param {MyWorker[]} mine */
 const reasonOf = (mine) => (mine[0]?.reason ? ` ${sentence(mine[0].reason)}` : "");
 
-/** What this device gave so far. @param {{mine: MyWorker[], status: Status | null}} props */
-function Contribution({ mine, status }) {
+/** The vectors that this page's workers gave, also those that were stopped since. @param {MyWorker[]} mine */
+function useGiven(mine) {
+  const totals = useRef(/** @type {Map<number, number>} */ (new Map()));
+  for (const { worker, total } of mine) totals.current.set(worker, total);
+  return [...totals.current.values()].reduce((sum, total) => sum + total, 0);
+}
+
+/** What this device gave so far. @param {{mine: MyWorker[], given: number, status: Status | null}} props */
+function Contribution({ mine, given, status }) {
   const seconds = useLentSeconds(mine.length > 0);
-  const total = mine.reduce((sum, worker) => sum + worker.total, 0);
   const share = status?.vectors ? Math.min(1, mine.reduce((sum, worker) => sum + worker.count, 0) / status.vectors) : 0;
   const figures = [
-    [words.contributed, count(total), text.stat.dataUnit],
+    [words.contributed, count(given), text.stat.dataUnit],
     [words.share, wholePercent(share), ""],
     [words.time, span(seconds), ""],
     [words.error, percent(status?.error ?? -1), ""],
@@ -108,7 +122,7 @@ function Contribution({ mine, status }) {
     <dl class="join-figures">
       ${figures.map(([name, value, unit]) => html`<div><dt>${name}</dt><dd>${value}${unit && html`<span class="unit">${unit}</span>`}</dd></div>`)}
     </dl>
-    <p class="thanks" role="status">${total ? words.thanks : words.others(Math.max(0, (status?.trainers ?? 0) - mine.length))}</p>
+    <p class="thanks" role="status">${given ? words.thanks : words.others(Math.max(0, (status?.trainers ?? 0) - mine.length))}</p>
   `;
 }
 

@@ -224,6 +224,9 @@ export type UploadOptions = { mode: string; validation: string };
 
 export type Route = { page: "projects" | "project" | "join" | "classify" | "unknown"; id: string };
 
+/** How a browser treats hidden tabs. */
+export type Browser = "chromium" | "firefox" | "safari" | "phone" | "other";
+
 /** What entry/page.js gives to the pages: the only way from here to the browser and the network. */
 export interface Env {
   config: Config;
@@ -245,6 +248,9 @@ export interface Env {
   busy(): boolean;
   cores: number;
   phone: boolean;
+  browser: Browser;
+  /** Whether the device charges; null: the browser does not tell. */
+  charging: Signal<boolean | null>;
   origin: string;
   /** What the address asked for when the page was loaded, after "?". */
   query: URLSearchParams;
