@@ -157,6 +157,11 @@ def _add_pages(app: FastAPI, shell: Shell) -> None:
     async def join_page(request: Request, project: str) -> Response:
         return page(request, "join.html", project)
 
+    @app.get("/data", include_in_schema=False)
+    @app.get("/data/{dataset}", include_in_schema=False)  # the browser asks the data server which there are
+    async def data_page(request: Request) -> Response:
+        return page(request, "data.html")
+
     @app.get("/api/config")
     async def config(request: Request) -> dict[str, Any]:
         return browser_config(shell, request)

@@ -10,7 +10,9 @@ from playwright.sync_api import BrowserContext, Page
 
 from tests.running import Running
 
-PATHS = ("/", "/project/digits", "/join/digits", "/project/digits/classify", "/nothing")
+PATHS = ("/", "/project/digits", "/join/digits", "/project/digits/classify", "/data", "/data/d1", "/nothing")
+WIDTHS = (360, 390, 768, 1440, 2560)
+THEMES = ("light", "dark")
 
 DIGITS_LAYERS: list[dict[str, Any]] = [
     {"type": "input", "width": 8, "height": 8, "channels": 1},
@@ -51,3 +53,19 @@ def zipped(files: dict[str, bytes]) -> bytes:
         for name, data in files.items():
             file.writestr(name, data)
     return made.getvalue()
+
+
+def fits(page: Page) -> bool:
+    """Tell whether nothing makes the page scroll sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def findings(page: Page, axe: str) -> list[Any]:
+    """Run axe-core on a page; return what it finds serious or critical."""
+    page.evaluate(axe)
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (found["id"], [node["html"] for node in found["nodes"]])
+        for found in result["violations"]
+        if found["impact"] in ("serious", "critical")
+    ]

@@ -97,6 +97,22 @@ def lending(page: Page, system: Running) -> None:
     expect(page.get_by_text("Thank you")).to_be_visible()
 
 
+def data_sets(page: Page, system: Running) -> None:
+    """Show all data sets."""
+    page.goto(f"{system.master}/data")
+    expect(page.get_by_test_id("dataset-card")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
+def data_set(page: Page, system: Running) -> None:
+    """Show one data set, two labels of which are about to be merged."""
+    data_sets(page, system)
+    page.get_by_test_id("dataset-card").get_by_role("link").click()
+    page.get_by_label("Name of the label 1", exact=True).fill("7")
+    page.get_by_text("Cut again").click()
+    page.wait_for_load_state("networkidle")
+
+
 def not_found(page: Page, system: Running) -> None:
     """Show an unknown address."""
     page.goto(f"{system.master}/project/nowhere")
@@ -105,7 +121,7 @@ def not_found(page: Page, system: Running) -> None:
 PAGES: dict[str, Visit] = {
     "projects": projects, "new-project": new_project, "wrong-layers": wrong_layers, "project": training,
     "project-without-data": without_data, "remove": removing, "join": joining, "join-lending": lending,
-    "not-found": not_found,
+    "data-sets": data_sets, "data-set": data_set, "not-found": not_found,
 }  # fmt: skip
 
 
@@ -145,7 +161,9 @@ def main() -> None:
                 for name, visit in PAGES.items():
                     with window(browser, system, size, theme) as page:
                         visit(page, system)
-                        page.screenshot(path=OUT / f"{name}-{size}-{theme}.png", full_page="project" in name)
+                        page.screenshot(
+                            path=OUT / f"{name}-{size}-{theme}.png", full_page="project" in name or "data" in name
+                        )
         browser.close()
     print(f"{len(SIZES) * len(THEMES) * len(PAGES)} pictures are in {OUT.relative_to(ROOT)}")
 

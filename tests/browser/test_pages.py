@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserType, Page, Request, expect
@@ -11,11 +10,9 @@ from tests.running import Running, running, until
 
 from .bundle import build_test_vendor
 from .chromium import launch
-from .pages import PATHS, project, quiet
+from .pages import PATHS, THEMES, WIDTHS, findings, fits, project, quiet
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
-WIDTHS = (360, 390, 768, 1440, 2560)
-THEMES = ("light", "dark")
 
 
 def test_unknown_addresses_get_a_page_that_leads_on(visitor: Page, system: Running) -> None:
@@ -47,11 +44,6 @@ def test_a_lost_connection_is_told_in_words(tmp_path: Path, chromium: BrowserTyp
         expect(connection).to_have_text(re.compile("Connection lost, retrying"))
 
 
-def fits(page: Page) -> bool:
-    """Tell whether nothing makes the page scroll sideways."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
-
-
 @pytest.mark.parametrize("path", PATHS)
 def test_no_page_is_wider_than_its_window(path: str, owner: Page, system: Running) -> None:
     owner.goto(f"{system.master}{path}")
@@ -76,17 +68,6 @@ def test_axe_finds_nothing_serious(theme: str, browser: Browser, system: Running
     page.get_by_test_id("new-project").click()
     assert findings(page, axe) == [], "new project"
     context.close()
-
-
-def findings(page: Page, axe: str) -> list[Any]:
-    """Run axe-core on a page; return what it finds serious or critical."""
-    page.evaluate(axe)
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        (found["id"], [node["html"] for node in found["nodes"]])
-        for found in result["violations"]
-        if found["impact"] in ("serious", "critical")
-    ]
 
 
 def test_the_policy_forbids_nothing_that_the_pages_do(owner: Page, system: Running) -> None:
@@ -140,7 +121,9 @@ def test_the_page_weighs_at_most_300_kb_up_to_the_first_gradient(browser: Browse
 
 
 @pytest.mark.parametrize(
-    ("path", "entries"), [("/", ["page"]), ("/project/digits/classify", ["page", "classify"])], ids=["all", "classify"]
+    ("path", "entries"),
+    [("/", ["page"]), ("/project/digits/classify", ["page", "classify"]), ("/data", ["page", "datasets"])],
+    ids=["all", "classify", "data"],
 )
 def test_every_module_of_the_page_is_fetched_at_once(
     path: str, entries: list[str], visitor: Page, system: Running

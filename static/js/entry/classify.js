@@ -2,10 +2,10 @@
 // Canvas is for looking only: what is taught is sent as the file it is and decoded by the data server.
 import { ClassifyPage as Page } from "../ui/classify/page.js";
 import { html } from "../ui/preact.js";
+import { styled } from "./style.js";
 
 /** @typedef {import("../ui/classify/types").Stream} Stream */
 
-const STYLE = "/static/css/classify.css";
 const MOST_PIXELS = 16_000_000; // what every browser's canvas holds; a larger photo is halved first
 const QUALITY = 0.95; // of a frame that is taught: a twentieth of its pixels' size
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 } };
@@ -90,18 +90,7 @@ const device = {
   pause: (ms) => new Promise((resolve) => setTimeout(() => requestAnimationFrame(() => resolve()), ms)),
 };
 
-/** The page's style, once: a project's page does without it. */
-async function styled() {
-  if (document.querySelector(`link[href="${STYLE}"]`)) return;
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: STYLE });
-  await new Promise((resolve, reject) => {
-    link.addEventListener("load", resolve);
-    link.addEventListener("error", reject);
-    document.head.append(link);
-  });
-}
-
-await styled();
+await styled("/static/css/classify.css");
 
 /** @param {{env: import("../ui/types").Env, id: string}} props */
 export const ClassifyPage = (props) => html`<${Page} device=${device} ...${props} />`;

@@ -182,7 +182,10 @@ function start(boss) {
     query: new URLSearchParams(location.search),
     visible: () => document.visibilityState === "visible",
     said: signal(""),
-    pages: { classify: () => import("./classify.js").then(({ ClassifyPage }) => ClassifyPage) },
+    pages: {
+      classify: () => import("./classify.js").then(({ ClassifyPage }) => ClassifyPage),
+      data: () => import("./datasets.js").then(({ DatasetsPage }) => DatasetsPage),
+    },
     secure: isSecureContext,
   };
   env.live.keep(chosenQuota(env).bytes);

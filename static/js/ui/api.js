@@ -61,7 +61,9 @@ export function makeApi(request, tus, dataUrl, words) {
   const store = (...call) => ask(words.dataUnreachable, ...call);
   /** @param {string} id */
   const at = (id) => `/projects/${encodeURIComponent(id)}`;
-  const ticket = async () => (await master("POST", "/tickets", { action: "upload" })).ticket;
+  const ticket = async (action = "upload") => (await master("POST", "/tickets", { action })).ticket;
+  /** @param {string} id */
+  const set = (id) => `${dataUrl}/datasets/${encodeURIComponent(id)}`;
   return {
     projects: () => master("GET", "/projects"),
     project: (id) => master("GET", at(id)),
@@ -79,10 +81,14 @@ export function makeApi(request, tus, dataUrl, words) {
     checkpointUrl: (id, iteration) => `/api${at(id)}/checkpoints/${iteration}.safetensors`,
     health: () => master("GET", "/health"),
     modelUrl: (id) => `/api${at(id)}/model.json`,
-    thumbnailsUrl: (id, label) => `${dataUrl}/datasets/${encodeURIComponent(id)}/thumbnails/${label}.png`,
+    thumbnailsUrl: (id, label, version) => `${set(id)}/thumbnails/${label}.png${version ? `?version=${version}` : ""}`,
+    archiveUrl: (id) => `${set(id)}/archive.zip`,
     datasets: () => store("GET", `${dataUrl}/datasets`),
-    dataset: (id) => store("GET", `${dataUrl}/datasets/${encodeURIComponent(id)}`),
-    cut: async (id, size) => store("POST", `${dataUrl}/datasets/${encodeURIComponent(id)}/cuts?${query({ ...size, mode: "crop" })}`, { ticket: await ticket() }),
+    dataset: (id) => store("GET", set(id)),
+    manifest: (cut) => store("GET", `${dataUrl}/cuts/${encodeURIComponent(cut)}/manifest.json`),
+    edit: async (id, changes) => store("PATCH", set(id), { json: changes, ticket: await ticket("edit") }),
+    discard: async (id) => store("DELETE", set(id), { ticket: await ticket("delete") }),
+    cut: async (id, size, options) => store("POST", `${set(id)}/cuts?${query({ ...size, ...options })}`, { ticket: await ticket() }),
     upload(file, size, options, hear) {
       const begun = Promise.all([tus(), import("./sending.js")]).then(
         ([{ Upload }, { Sending }]) => {

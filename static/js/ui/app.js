@@ -21,7 +21,7 @@ export function App({ env }) {
     <${ConnectionBanner} env=${env} />
     <main id="main" tabindex="-1">
       ${page === "projects" && html`<${ProjectsPage} env=${env} />`} ${page === "project" && html`<${ProjectPage} env=${env} id=${id} key=${id} />`}
-      ${page === "classify" && html`<${Later} env=${env} name=${page} id=${id} key=${id} />`}
+      ${(page === "classify" || page === "data") && html`<${Later} env=${env} name=${page} id=${id} key=${id} />`}
       ${page === "join" && html`<${JoinPage} env=${env} id=${id} key=${id} />`} ${page === "unknown" && html`<${NotFound} />`}
     </main>
     <footer class="foot"><p>${text.footer}</p></footer>

@@ -203,17 +203,28 @@ const pretty = (layers) => `[\n${layers.map((layer) => `  ${JSON.stringify(layer
 /** @param {Part} props */
 function SizeFields({ draft, set }) {
   const { layers, past } = draft.edits;
-  const size = inputSize(layers);
-  const change = (/** @type {"width" | "height" | "channels"} */ key) => (/** @type {Event} */ event) =>
-    set({ edits: { layers: [{ ...layers[0], [key]: Number(typed(event)) }, ...layers.slice(1)], past: [...past, layers], future: [] } });
+  const change = (/** @type {Partial<import("./types").Size>} */ part) =>
+    set({ edits: { layers: [{ ...layers[0], ...part }, ...layers.slice(1)], past: [...past, layers], future: [] } });
+  return html`<${SizeInputs} size=${inputSize(layers)} most=${1024} change=${change} />`;
+}
+
+/**
+ * The size and colour of pictures; with `live` each keystroke counts, otherwise what is left in a field.
+ * @param {{size: import("./types").Size, most: number, live?: boolean, change: (part: Partial<import("./types").Size>) => void}} props
+ */
+export function SizeInputs({ size, most, live, change }) {
+  const changed = (/** @type {keyof import("./types").Size} */ key) => {
+    const hear = (/** @type {Event} */ event) => change({ [key]: live && !typed(event) ? NaN : Number(typed(event)) });
+    return live ? { onInput: hear } : { onChange: hear };
+  };
   return html`
     <fieldset class="size-fields">
       <legend>${words.size}</legend>
-      <input type="number" aria-label=${words.width} value=${size.width} min="1" max="1024" onChange=${change("width")} />
+      <input type="number" aria-label=${words.width} value=${size.width} min="1" max=${most} ...${changed("width")} />
       <span aria-hidden="true">×</span>
-      <input type="number" aria-label=${words.height} value=${size.height} min="1" max="1024" onChange=${change("height")} />
+      <input type="number" aria-label=${words.height} value=${size.height} min="1" max=${most} ...${changed("height")} />
       <span class="size-unit">${words.pixels}</span>
-      <select aria-label=${words.channels} value=${String(size.channels)} onChange=${change("channels")}>
+      <select aria-label=${words.channels} value=${String(size.channels)} ...${changed("channels")}>
         <option value="1">${words.grey}</option>
         <option value="3">${words.colour}</option>
       </select>

@@ -47,8 +47,10 @@ export function ProjectsPage({ env }) {
           <h1>${text.home.title}</h1>
           <p class="lead">${text.home.lead}</p>
         </div>
-        ${owner &&
-        html`<button type="button" class="primary" data-testid="new-project" onClick=${open}><${Icon} name="plus" />${text.home.create}</button>`}
+        <div class="head-actions">
+          <a class="button" href="/data" data-testid="to-data"><${Icon} name="photo" />${text.data.sets}</a>
+          ${owner && html`<button type="button" class="primary" data-testid="new-project" onClick=${open}><${Icon} name="plus" />${text.home.create}</button>`}
+        </div>
       </div>
       ${problem && html`<${Problem}>${problem} <button type="button" class="small" onClick=${load}>${text.again}</button><//>`}
       ${projects === null && !problem && html`<p class="quiet-line" role="status">${text.loading}</p>`}

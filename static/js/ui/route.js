@@ -5,6 +5,8 @@ export function readRoute(path) {
   if (path === "/") return { page: "projects", id: "" };
   const classify = /^\/project\/([^/]+)\/classify\/?$/.exec(path);
   if (classify) return { page: "classify", id: decodeURIComponent(classify[1]) };
+  const data = /^\/data(?:\/([^/]+))?\/?$/.exec(path);
+  if (data) return { page: "data", id: decodeURIComponent(data[1] ?? "") };
   const found = /^\/(project|join)\/([^/]+)\/?$/.exec(path);
   if (!found) return { page: "unknown", id: "" };
   return { page: /** @type {"project" | "join"} */ (found[1]), id: decodeURIComponent(found[2]) };

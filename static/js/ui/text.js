@@ -237,6 +237,8 @@ export const text = {
 
   data: {
     title: "Data",
+    sets: "Data sets",
+    setsHint: "Labels, cuts, what was left out; rename, download, delete",
     summary: (/** @type {number} */ vectors, /** @type {number} */ labels) => `${count(vectors)} vectors, ${plural(labels, "label", "labels")}`,
     label: "Label",
     train: "Training",

@@ -116,13 +116,27 @@ export interface Report {
   id: string;
   name: string;
   bytes: number;
-  created: string;
+  created: number;
+  version: number;
+  notes: string[];
+  uses: string[];
   labels: { name: string; train: number; validation: number; test: number }[];
   images: number;
   skipped: { total: number; reasons: Record<string, number>; files: { name: string; reason: string }[] };
   duplicates: number;
   known: boolean;
-  cuts: { id: string; width: number; height: number; channels: number; mode: string; vectors: number }[];
+  cuts: Cut[];
+}
+
+export type Cut = Size & { id: string; mode: string; seed: number; validation: number; duplicates: string; vectors: number };
+
+export interface Manifest {
+  mean: number[];
+  std: number[];
+  vectors: number;
+  shards: { hash: string; count: number; bytes: number }[];
+  validation: { vectors: number };
+  test: { vectors: number };
 }
 
 export interface Config {
@@ -197,10 +211,17 @@ export interface Api {
   checkpointUrl(id: string, iteration: number): string;
   health(): Promise<{ ok: boolean; trouble: string }>;
   modelUrl(id: string): string;
-  thumbnailsUrl(dataset: string, label: number): string;
+  /** The version, where a page shows more than one: what has its own address is not taken for another. */
+  thumbnailsUrl(dataset: string, label: number, version?: number): string;
+  archiveUrl(dataset: string): string;
   datasets(): Promise<Report[]>;
   dataset(id: string): Promise<Report>;
-  cut(dataset: string, size: Size): Promise<Report>;
+  manifest(cut: string): Promise<Manifest>;
+  /** Rename the data set or labels (old name: new name); two labels of one name become one. */
+  edit(dataset: string, changes: { name?: string; labels?: Record<string, string> }): Promise<Report>;
+  /** Delete a data set. */
+  discard(dataset: string): Promise<unknown>;
+  cut(dataset: string, size: Size, options: UploadOptions): Promise<Report>;
   /** The report is null where the upload was cancelled. */
   upload(file: File, size: Size, options: UploadOptions, hear: (told: Told) => void): { report: Promise<Report | null>; cancel(): void };
 }
@@ -220,9 +241,9 @@ export type Size = { width: number; height: number; channels: number };
 /** How far an upload is; `waiting`: the connection broke, it is tried again; `ahead`: how many uploads are read before it. */
 export type Told = { stage: "sending" | "waiting" | "reading" | "cancelling"; share?: number; ahead?: number };
 
-export type UploadOptions = { mode: string; validation: string };
+export type UploadOptions = { mode?: string; validation?: string; duplicates?: string };
 
-export type Route = { page: "projects" | "project" | "join" | "classify" | "unknown"; id: string };
+export type Route = { page: "projects" | "project" | "join" | "classify" | "data" | "unknown"; id: string };
 
 /** How a browser treats hidden tabs. */
 export type Browser = "chromium" | "firefox" | "safari" | "phone" | "other";

@@ -13,35 +13,37 @@ const words = text.data;
 const IDLE = { stage: "idle", name: "", share: 0, ahead: 0, problem: "", report: null };
 const SHOWN_SKIPPED = 20; // enough to see a pattern; the counts by reason tell the rest
 
-/** @param {Env} env @param {Project | null} project until it is known nothing is taken @param {() => void} onAttached */
-export function useUpload(env, project, onAttached) {
+/**
+ * Send zips, one at a time; what they are to become is asked for when one is taken.
+ * @param {Env} env
+ * @param {() => {size: import("./types").Size, options: import("./types").UploadOptions}} wish
+ * @param {(report: Report) => Promise<unknown>} arrived what is done with a data set before it is told
+ */
+export function useSending(env, wish, arrived) {
   const state = useSignal(IDLE);
-  const mode = useSignal("crop");
   const set = (/** @type {Partial<State>} */ change) => (state.value = { ...state.value, ...change });
-  const size = () => inputSize(project?.layers ?? []);
   const cancel = useRef(() => {});
+  const failed = (/** @type {Error} */ error) => set({ ...IDLE, problem: error.message });
+  /** @param {Report} report */
+  const arrive = async (report) => {
+    set({ stage: "attaching" });
+    await arrived(report);
+    set({ ...IDLE, report });
+    env.said.value = words.done(report.name, report.images, report.labels.length);
+  };
   /** @param {File} file */
   const send = async (file) => {
     set({ ...IDLE, stage: "sending", name: file.name });
-    const sending = env.api.upload(file, size(), { mode: mode.value, validation: "" }, set);
+    const { size, options } = wish();
+    const sending = env.api.upload(file, size, options, set);
     cancel.current = sending.cancel;
     const report = await sending.report;
-    if (report) return attach(report);
+    if (report) return arrive(report);
     set(IDLE);
     env.said.value = words.cancelled(file.name);
   };
-  /** @param {Report} report */
-  const attach = async (report) => {
-    set({ stage: "attaching" });
-    await env.api.attach(project?.id ?? "", report.id);
-    set({ ...IDLE, report });
-    env.said.value = words.done(report.name, report.images, report.labels.length);
-    onAttached();
-  };
-  const failed = (/** @type {Error} */ error) => set({ ...IDLE, problem: error.message });
   return {
     state: state.value,
-    mode,
     cancel: () => cancel.current(),
     /** @param {FileList | null | undefined} files */
     take(files) {
@@ -50,22 +52,47 @@ export function useUpload(env, project, onAttached) {
       if (!/\.zip$/i.test(files[0].name)) return failed(new Error(words.notZip(files[0].name)));
       void send(files[0]).catch(failed);
     },
-    /** Use a data set that the server has; a cut of this project's size is made where there is none. @param {Report} report */
-    use(report) {
-      const { width, height, channels } = size();
-      const fits = report.cuts.some((cut) => cut.width === width && cut.height === height && cut.channels === channels);
-      set({ ...IDLE, stage: "attaching", name: report.name });
-      const ready = fits ? Promise.resolve(report) : env.api.cut(report.id, size());
-      void ready.then(attach).catch(failed);
+    /** Take a data set that is on the server, once it is ready. @param {string} name @param {() => Promise<Report>} ready */
+    took(name, ready) {
+      set({ ...IDLE, stage: "attaching", name });
+      void ready().then(arrive).catch(failed);
     },
   };
 }
 
+/** @param {Env} env @param {Project | null} project until it is known nothing is taken @param {() => void} onAttached */
+export function useUpload(env, project, onAttached) {
+  const mode = useSignal("crop");
+  const size = () => inputSize(project?.layers ?? []);
+  const sending = useSending(
+    env,
+    () => ({ size: size(), options: { mode: mode.value } }),
+    (report) => env.api.attach(project?.id ?? "", report.id).then(onAttached),
+  );
+  return {
+    ...sending,
+    mode,
+    /** Use a data set that the server has; a cut of this project's size is made where there is none. @param {Report} report */
+    use(report) {
+      const { width, height, channels } = size();
+      const fits = report.cuts.some((cut) => cut.width === width && cut.height === height && cut.channels === channels);
+      sending.took(report.name, () => (fits ? Promise.resolve(report) : env.api.cut(report.id, size(), {})));
+    },
+  };
+}
+
+/** @typedef {Pick<ReturnType<typeof useSending>, "state" | "take" | "cancel">} Sender */
+
 /** @param {{project: Project, upload: ReturnType<typeof useUpload>, large?: boolean}} props */
 export function DropZone({ project, upload, large }) {
+  const { width, height, channels } = inputSize(project.layers);
+  return html`<${Drop} upload=${upload} note=${words.fit(width, height, channels)} large=${large}><${Mode} mode=${upload.mode} /><//>`;
+}
+
+/** Where a zip is dropped or chosen, and how far it is. @param {{upload: Sender, note?: string, large?: boolean, children?: import("./preact.js").ComponentChildren}} props */
+export function Drop({ upload, note, large, children }) {
   const over = useSignal(false);
   const id = useId();
-  const size = inputSize(project.layers);
   const { stage } = upload.state;
   const drag = (/** @type {boolean} */ inside) => (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -85,18 +112,18 @@ export function DropZone({ project, upload, large }) {
       ${stage === "idle"
         ? html`<${Icon} name="upload" />
             <p class="drop-title">${over.value ? words.dropNow : words.drop}</p>
-            <p class="drop-how">${words.how} ${words.fit(size.width, size.height, size.channels)}</p>
+            <p class="drop-how">${words.how} ${note}</p>
             <div class="drop-actions">
               <label class="button" for=${id}>${words.choose}</label>
               <input id=${id} class="sr-only" type="file" accept=".zip,application/zip" data-testid="upload-file" aria-label=${words.choose} onChange=${choose} />
-              <${Mode} mode=${upload.mode} />
+              ${children}
             </div>`
         : html`<${Progress} state=${upload.state} cancel=${upload.cancel} />`}
     </div>
   `;
 }
 
-/** What became of it, good or bad. @param {{upload: ReturnType<typeof useUpload>}} props */
+/** What became of it, good or bad. @param {{upload: Sender}} props */
 export const Outcome = ({ upload }) => html`
   ${upload.state.problem && html`<${Problem}>${upload.state.problem}<//>`} ${upload.state.report && html`<${ReportView} report=${upload.state.report} />`}
 `;
