@@ -10,13 +10,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from mlitb import wire
+from mlitb.connection import EXTENSION, Connection, Gone
 from mlitb.core.messages import Control
 from mlitb.core.reduction import usable
-from mlitb.outbox import TOO_SLOW
+from mlitb.outbox import TOO_SLOW, Outbox
 from mlitb.runtime import Runtime
 from mlitb.settings import Settings
 
@@ -68,7 +68,10 @@ class Live:
                 del self._per_address[address]
 
     async def _converse(self, socket: WebSocket, owner: bool) -> None:
+        connection: Connection = socket.scope["extensions"][EXTENSION]
         client, outbox = self.runtime.connect(owner)
+        take = self._taking(client, outbox, socket)
+        connection.heard = take
 
         async def close(code: int, reason: str) -> None:
             if code == TOO_SLOW:
@@ -79,34 +82,41 @@ class Live:
         async def send() -> None:
             # a client that is gone shows in receive(), too: the reading side tells the runtime
             try:
-                await outbox.run(socket.send_bytes, close)
-            except (WebSocketDisconnect, RuntimeError):
+                await outbox.run(connection, close)
+            except (Gone, WebSocketDisconnect, RuntimeError):
                 self.refused["gone while sending"] += 1
 
         sending = asyncio.create_task(send())
         try:
-            await self._read(socket, client)
-        except WebSocketDisconnect:
-            outbox.close(1000, "gone", drop=True)
-        except wire.Malformed as error:
-            self.refused[f"malformed {error.close_code}"] += 1
-            outbox.close(error.close_code, str(error), drop=True)
+            while (message := await socket.receive())["type"] == "websocket.receive":
+                take(message.get("bytes"))  # text, or what came before this connection was heard
+                del message  # thousands of idle clients would each keep one
         finally:
+            connection.heard = None
+            outbox.close(1000, "gone", drop=True)
             self.runtime.disconnect(client)
             await sending
 
-    async def _read(self, socket: WebSocket, client: int) -> None:
+    def _taking(self, client: int, outbox: Outbox, socket: WebSocket) -> Callable[[bytes | None], None]:
+        """Make what takes a client's frames; one that cannot be read ends the connection, and the rest is unread."""
         rate = Rate(self.settings.max_messages_per_second, self.runtime.clock())
         address = socket.client.host if socket.client else "unknown"
-        while True:  # no name here keeps a message: thousands of idle clients would each keep their last gradient
-            self._take(client, await socket.receive(), rate, address)
 
-    def _take(self, client: int, message: Message, rate: Rate, address: str) -> None:
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
+        def take(data: bytes | None) -> None:
+            if outbox.ended:
+                return
+            try:
+                self._take(client, data, rate, address)
+            except wire.Malformed as error:
+                self.refused[f"malformed {error.close_code}"] += 1
+                outbox.close(error.close_code, str(error), drop=True)
+                self.runtime.disconnect(client)
+
+        return take
+
+    def _take(self, client: int, data: bytes | None, rate: Rate, address: str) -> None:
         if not rate.take(self.runtime.clock()):
             raise wire.Malformed("more messages a second than this server reads", 1008)
-        data = message.get("bytes")
         if data is None:
             raise wire.Malformed("text is not understood here: frames are binary", 1003)
         head, vector = wire.decode_client(data)

@@ -95,6 +95,7 @@ class Runtime:
         self._events: deque[tuple[Event, Vector | None]] = deque()
         self._feeding = False
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ------------------------------------------------------------------------------------------------- the loop
@@ -119,12 +120,19 @@ class Runtime:
         self._arm()
 
     def _arm(self) -> None:
+        deadline = self.master.deadline()
+        if deadline == self._armed_for:
+            return
         if self._timer is not None:
             self._timer.cancel()
-        deadline = self.master.deadline()
+        self._armed_for = deadline
         if deadline is not None:
             delay = max(0.0, deadline - self.clock())
-            self._timer = asyncio.get_running_loop().call_later(delay, self.feed, Ticked())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._armed_for = None
+        self.feed(Ticked())
 
     def _fail(self, error: Exception) -> None:
         log.critical("the master found itself in an impossible state and stops", exc_info=error)
@@ -302,7 +310,10 @@ class Runtime:
 
     # ------------------------------------------------------------------------------------------ work in slices
     def _work(self, project: str, work: Any) -> None:
+        """Do a first slice at once if nothing waits before it, the rest between events."""
         idle = not self._jobs
+        if idle and any(next(work, self) is self for _ in range(2)):
+            return  # it was one slice, and its end
         self._jobs.put(project, work)
         if idle:
             self._spawn(self._pump())

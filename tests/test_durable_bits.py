@@ -60,7 +60,17 @@ class Device:
     async def run(self) -> None:
         self.say(m.Hello(PROTOCOL, self.runtime.engine.sha256, self.resume))
         self.say(m.Join("bits", 1, "trainer", 3000, 10**8, 1.0))
-        await self.outbox.run(self.receive, self.closed)
+        await self.outbox.run(self, self.closed)
+
+    def full(self) -> bool:
+        return False
+
+    async def drained(self) -> None:
+        """Nothing waits here."""
+
+    def push(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            self.receive(frame)
 
     def say(self, message: m.FromClient, vector: Vector | None = None) -> None:
         head, values = wire.decode_client(wire.encode(message, vector))
@@ -69,7 +79,7 @@ class Device:
     async def closed(self, _code: int, _reason: str) -> None:
         self.runtime.disconnect(self.client)
 
-    async def receive(self, frame: bytes) -> None:
+    def receive(self, frame: bytes) -> None:
         message, vector = wire.decode_server(frame)
         match message:
             case m.Welcome(client, resume):

@@ -16,8 +16,19 @@ class Peer:
         self.frames: list[bytes] = []
         self.ended: tuple[int, str] | None = None
 
-    async def send(self, frame: bytes) -> None:
-        self.frames.append(frame)
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.waited = asyncio.Event()
+
+    def full(self) -> bool:
+        return not self.reads.is_set()
+
+    async def drained(self) -> None:
+        self.waited.set()
+        await self.reads.wait()
+
+    def push(self, frames: list[bytes]) -> None:
+        self.frames += frames
 
     async def close(self, code: int, reason: str) -> None:
         self.ended = (code, reason)
@@ -26,7 +37,7 @@ class Peer:
 async def drained(outbox: Outbox) -> Peer:
     peer = Peer()
     outbox.close(1000, "done")
-    await outbox.run(peer.send, peer.close)
+    await outbox.run(peer, peer.close)
     return peer
 
 
@@ -85,13 +96,10 @@ def test_a_frame_that_takes_too_long_ends_the_connection(monkeypatch: pytest.Mon
 
     async def scene() -> Peer:
         peer = Peer()
-
-        async def stuck(_: bytes) -> None:
-            await asyncio.Event().wait()
-
+        peer.reads.clear()
         outbox = Outbox()
         outbox.put(b"x")
-        await outbox.run(stuck, peer.close)
+        await outbox.run(peer, peer.close)
         return peer
 
     peer = asyncio.run(scene())
@@ -102,15 +110,10 @@ def test_a_frame_that_takes_too_long_ends_the_connection(monkeypatch: pytest.Mon
 def test_dropping_does_not_wait_for_a_frame_that_nobody_reads() -> None:
     async def scene() -> Peer:
         outbox, peer = Outbox(), Peer()
-        begun = asyncio.Event()
-
-        async def send(_: bytes) -> None:
-            begun.set()
-            await asyncio.Event().wait()
-
+        peer.reads.clear()
         outbox.put(b"never read")
-        running = asyncio.create_task(outbox.run(send, peer.close))
-        await begun.wait()
+        running = asyncio.create_task(outbox.run(peer, peer.close))
+        await peer.waited.wait()
         outbox.put(b"nor this")
         outbox.close(1013, "gone", drop=True)
         async with asyncio.timeout(5):
@@ -118,6 +121,22 @@ def test_dropping_does_not_wait_for_a_frame_that_nobody_reads() -> None:
         return peer
 
     assert asyncio.run(scene()).ended == (1013, "gone")
+
+
+def test_the_latest_wins_as_long_as_the_socket_is_full() -> None:
+    async def scene() -> Peer:
+        outbox, peer = Outbox(), Peer()
+        peer.reads.clear()
+        outbox.put(b"parameters 1", "parameters p")
+        running = asyncio.create_task(outbox.run(peer, peer.close))
+        await peer.waited.wait()
+        outbox.put(b"parameters 2", "parameters p")
+        outbox.close(1000, "done")
+        peer.reads.set()
+        await running
+        return peer
+
+    assert asyncio.run(scene()).frames == [b"parameters 2"]
 
 
 def test_bytes_count_on_their_account_when_they_left() -> None:
