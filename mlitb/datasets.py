@@ -2,7 +2,8 @@
 
 Rules of this file:
 - A zip made here has the same bytes on every run: sorted names, a fixed date, no compression of what is compressed.
-- What is downloaded is believed only by its published checksum, and is kept, so that it is downloaded once.
+- What is downloaded is believed only by its published SHA-256 (the homes speak plain HTTP, and MD5, which the makers
+  publish, can be forged), and is kept, so that it is downloaded once.
 - Formats that can carry code (pickles) are not read.
 """
 
@@ -35,11 +36,11 @@ class DatasetFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file of a data set: where it may be had, and the MD5 that its makers publish."""
+    """One file of a data set: where it may be had, and the SHA-256 by which it is believed."""
 
     name: str
     homes: tuple[str, ...]
-    md5: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def fetch(source: Source, cache: Path, progress: Progress) -> Path:
     import httpx
 
     path = cache / source.name
-    if path.exists() and _md5(path) == source.md5:
+    if path.exists() and _sha256(path) == source.sha256:
         return path
     reasons = []
     for home in source.homes:
@@ -115,7 +116,7 @@ def fetch(source: Source, cache: Path, progress: Progress) -> Path:
         except (httpx.HTTPError, OSError) as error:
             reasons.append(f"{home}: {error or type(error).__name__}")
             continue
-        if _md5(path) == source.md5:
+        if _sha256(path) == source.sha256:
             return path
         path.unlink()
         reasons.append(f"{home}: what came has another checksum than its makers publish")
@@ -137,9 +138,9 @@ def _download(url: str, path: Path, progress: Progress) -> None:
     beside.replace(path)
 
 
-def _md5(path: Path) -> str:
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
@@ -185,20 +186,23 @@ def cached_zip(name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def _idx_sources(folder: str, homes: tuple[str, ...], md5s: tuple[str, ...]) -> tuple[Source, ...]:
+def _idx_sources(folder: str, homes: tuple[str, ...], hashes: tuple[str, ...]) -> tuple[Source, ...]:
     kinds = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    return tuple(Source(f"{folder}/{kind}-ubyte.gz", homes, md5) for kind, md5 in zip(kinds, md5s, strict=True))
+    return tuple(Source(f"{folder}/{kind}-ubyte.gz", homes, sha256) for kind, sha256 in zip(kinds, hashes, strict=True))
 
 
+# Addresses of the first two as in torchvision's datasets/mnist.py, hashes as in its
+# prototype/datasets/_builtin/mnist.py (github.com/pytorch/vision); the makers of Fashion-MNIST keep the same files in
+# their repository, too.
 MNIST = ReadyMade(
     _idx_sources(
         "mnist",
         ("http://yann.lecun.com/exdb/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/"),
         (
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-            "9fb629c4189551a2d022fa330f9573f3",
-            "ec29112dd5afa0611ce80d1b7f02629c",
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
     ),
     tuple("0123456789"), 28, 28, 1, read_mnist,
@@ -207,24 +211,29 @@ MNIST = ReadyMade(
 FASHION_MNIST = ReadyMade(
     _idx_sources(
         "fashion-mnist",
-        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         (
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "25c81989df183df01b3e8a0aad5dffbe",
-            "bef4ecab320f06d8554ea6380940ec79",
-            "bb300cfdad3c16e7a12a480ee83cd310",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        ),
+        (
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
     ),
     ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     28, 28, 1, read_mnist,
 )  # fmt: skip
 
+# Address and hash as in MLDatasets.jl's src/datasets/vision/cifar10.jl (github.com/JuliaML/MLDatasets.jl); the data
+# set's own page (www.cs.toronto.edu/~kriz/cifar.html) gives MD5 c32a1d4ab5d03f1284b67883e8d87530 for the same file.
 CIFAR10 = ReadyMade(
     (
         Source(
             "cifar10/cifar-10-binary.tar.gz",
             ("https://www.cs.toronto.edu/~kriz/",),
-            "c32a1d4ab5d03f1284b67883e8d87530",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         ),
     ),
     ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),

@@ -191,7 +191,7 @@ def idx(values: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
 
 def _source(folder: Path, name: str, data: bytes, *homes: str) -> Source:
     (folder / Path(name).name).write_bytes(data)
-    return Source(name, homes, hashlib.md5(data).hexdigest())
+    return Source(name, homes, hashlib.sha256(data).hexdigest())
 
 
 def test_mnist_is_downloaded_checked_and_zipped(home: Home, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_cifar10_is_read_from_its_binary_archive(home: Home, tmp_path: Path) -> 
 
 
 def test_what_has_another_checksum_is_thrown_away(home: Home, tmp_path: Path) -> None:
-    source = replace(_source(tmp_path / "home", "x/file.gz", b"hello", home.url), md5="0" * 32)
+    source = replace(_source(tmp_path / "home", "x/file.gz", b"hello", home.url), sha256="0" * 64)
     with pytest.raises(DatasetFailed, match="another checksum"):
         fetch(source, tmp_path / "cache", lambda *_: None)
     assert not (tmp_path / "cache" / "x" / "file.gz").exists()
@@ -261,7 +261,7 @@ def test_the_commands_make_zips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for source in READY_MADE["mnist"].sources:
         data = idx(images if "images" in source.name else np.arange(2, dtype=np.uint8))
         (cached / Path(source.name).name).write_bytes(data)
-        sources.append(replace(source, md5=hashlib.md5(data).hexdigest()))
+        sources.append(replace(source, sha256=hashlib.sha256(data).hexdigest()))
     monkeypatch.setitem(READY_MADE, "mnist", replace(READY_MADE["mnist"], sources=tuple(sources)))
     assert datasets.cached_zip("mnist") is None
     result = CliRunner().invoke(dataset, ["get", "mnist"])
