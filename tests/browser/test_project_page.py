@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.running import Running, until
 
@@ -107,6 +107,38 @@ def test_my_workers_pause_resume_and_leave(visitor: Page, system: Running) -> No
         rows.first.get_by_test_id("remove-worker").click()
         expect(rows).to_have_count(left)
     until(lambda: system.project(name)["status"]["trainers"] == 0, "both are gone")
+
+
+def roles(system: Running, name: str) -> set[str]:
+    """Return the roles of those who work for a project."""
+    return {row["role"] for row in system.visitor.get(f"/api/projects/{name}/workers").json()["rows"]}
+
+
+def test_several_workers_and_other_roles_are_lent_at_a_click(browser: Browser, system: Running) -> None:
+    name = project(system, "several")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_init_script("Object.defineProperty(navigator, 'hardwareConcurrency', {value: 4})")
+    page = context.new_page()
+    page.goto(f"{system.master}/project/{name}")
+    page.get_by_test_id("lend-more").locator("summary").click()
+    number, lend = page.get_by_test_id("lend-number"), page.get_by_test_id("lend")
+    expect(number).to_have_value("3")
+    for wrong in ("0", "", "9999"):
+        number.fill(wrong)
+        expect(lend).to_be_disabled()
+        expect(page.get_by_text("A browser lends 1 to 256 workers.")).to_be_visible()
+    number.fill("2")
+    lend.click()
+    expect(page.get_by_test_id("worker-row")).to_have_count(2)
+    until(lambda: system.project(name)["status"]["trainers"] == 2, "both train")
+    page.get_by_test_id("lend-role").select_option("statistics")
+    lend.click()
+    until(lambda: "statistics" in roles(system, name), "it measures")
+    page.get_by_test_id("lend-role").select_option("classify")
+    lend.click()
+    page.wait_for_url(f"**/project/{name}/classify")
+    context.close()
 
 
 def test_workers_go_on_while_their_person_looks_elsewhere(owner: Page, system: Running) -> None:

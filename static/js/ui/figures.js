@@ -18,6 +18,8 @@ import { text } from "./text.js";
 const words = text.chart;
 const LINKS = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6", "--series-7", "--series-8"];
 
+const LATELY = 100; // iterations: who left before them has no line any more
+
 /** @param {number | undefined} value */
 const known = (value) => (value !== undefined && value >= 0 ? value : null);
 
@@ -26,7 +28,7 @@ const line = (key, name, colour, wash = true) => (points) => ({ key, name, colou
 
 /** The median of all links, and a line for each of the newest few that were kept. @param {Point[]} points @param {(identity: string) => string} device */
 function latencies(points, device) {
-  const seen = new Set(points.flatMap(({ latencies }) => Object.keys(latencies ?? {})));
+  const seen = new Set(points.slice(-LATELY).flatMap(({ latencies }) => Object.keys(latencies ?? {})));
   const shown = [...seen].sort((a, b) => Number(a) - Number(b)).slice(-LINKS.length);
   const each = shown.map((identity, place) => ({ key: identity, name: device(identity), colour: LINKS[place], values: points.map(({ latencies }) => known(latencies?.[identity])) }));
   return [line("latency_ms", words.median, "--latency")(points), ...(shown.length > 1 ? each : [])];

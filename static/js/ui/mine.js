@@ -1,6 +1,7 @@
 // The workers of this page: one big button to add one, and a row for each with what it does and gives.
 import { bytes, count } from "./format.js";
 import { Icon } from "./icons.js";
+import { LendMore } from "./lend.js";
 import { Hint, Problem } from "./parts.js";
 import { html, useEffect, useSignal } from "./preact.js";
 import { sentence, text } from "./text.js";
@@ -41,7 +42,6 @@ export function MyWorkers({ env, project }) {
   const mine = myWorkers(env, project);
   const pending = usePending(mine.length);
   const elsewhere = env.live.workers.value.length - mine.length;
-  const free = Math.max(0, env.cores - 1 - env.live.workers.value.length); // one core stays with the person
   const add = (/** @type {number} */ n) => {
     pending.begin(env.live.refusal, n);
     for (let i = 0; i < n; i += 1) addWorker(env, project);
@@ -53,10 +53,8 @@ export function MyWorkers({ env, project }) {
         <h2 id="device-title">${words.title}</h2>
         <span class="panel-note">${words.cores(Math.min(env.live.workers.value.length, env.cores), env.cores)}</span>
       </div>
-      <div class="add-row">
-        <button type="button" class="primary big" data-testid="add-worker" onClick=${() => add(1)}><${Icon} name="plus" />${words.add}</button>
-        ${env.cores > 2 && html`<button type="button" class="big side" data-testid="add-all" title=${words.addAllHint} disabled=${!free} onClick=${() => add(free)}>${words.addAll(free)}</button>`}
-      </div>
+      <button type="button" class="primary big" data-testid="add-worker" onClick=${() => add(1)}><${Icon} name="plus" />${words.add}</button>
+      <${LendMore} env=${env} project=${project} add=${add} />
       <${Intensity} env=${env} mine=${mine} />
       <p class="panel-lead">${words.lead}${elsewhere ? ` ${words.elsewhere(elsewhere)}` : ""}</p>
       <${Slept} env=${env} />
