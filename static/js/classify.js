@@ -53,7 +53,8 @@ export class Classifier {
   classify(question) {
     this.answer(question, () => {
       const {engine, labels} = this.tracker.looking;
-      const probabilities = inBatches(engine, question.pixels, question.n ?? 1, labels.length);
+      const outputs = engine.shapes[engine.shapes.length - 1].reduce((product, side) => product * side, 1);
+      const probabilities = inBatches(engine, question.pixels, question.n ?? 1, outputs);
       return {fields: {labels, probabilities}, transfer: [probabilities.buffer]};
     });
   }

@@ -19,6 +19,9 @@ FLAGS = [
 ]
 """No sandbox, because tests run as root too; no traffic of the browser's own."""
 
+FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+"""A moving picture instead of a camera, and nobody is asked whether it may be used."""
+
 
 @contextmanager
 def launch(chromium: BrowserType, *flags: str) -> Iterator[BrowserContext]:

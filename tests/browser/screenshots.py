@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.chromium import EXECUTABLE, FLAGS  # noqa: E402 - the checkout's own
+from tests.browser.chromium import EXECUTABLE, FAKE_CAMERA, FLAGS  # noqa: E402 - the checkout's own
 from tests.running import Running, running, until  # noqa: E402
 
 OUT = ROOT / "test-results/screenshots"
@@ -113,6 +113,16 @@ def data_set(page: Page, system: Running) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def classifying(page: Page, system: Running) -> None:
+    """Show the classify page with its camera on and a look inside."""
+    page.goto(f"{system.master}/project/digits/classify")
+    page.get_by_test_id("camera").click()
+    page.get_by_test_id("inside").locator("summary").click()
+    page.get_by_test_id("batch").locator("summary").click()
+    expect(page.get_by_test_id("activations")).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")  # the header stays on top of what is scrolled
+
+
 def not_found(page: Page, system: Running) -> None:
     """Show an unknown address."""
     page.goto(f"{system.master}/project/nowhere")
@@ -121,6 +131,7 @@ def not_found(page: Page, system: Running) -> None:
 PAGES: dict[str, Visit] = {
     "projects": projects, "new-project": new_project, "wrong-layers": wrong_layers, "project": training,
     "project-without-data": without_data, "remove": removing, "join": joining, "join-lending": lending,
+    "project-classify": classifying,
     "data-sets": data_sets, "data-set": data_set, "not-found": not_found,
 }  # fmt: skip
 
@@ -154,7 +165,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as system, sync_playwright() as playwright:
         wish = {"name": "Leaves of the botanic garden", "layers": LAYERS}
         system.owner.post("/api/projects", json=wish).raise_for_status()
-        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=[*FLAGS, *FAKE_CAMERA])
         train(browser, system)
         for size in SIZES:
             for theme in THEMES:

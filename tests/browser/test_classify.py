@@ -1,24 +1,28 @@
 """The classify page: pictures, photos and the camera, what the network sees of them and what it says."""
 
+import csv
 import io
 import re
+import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, BrowserType, FilePayload, Page, expect
+from playwright.sync_api import Browser, BrowserContext, BrowserType, FilePayload, Locator, Page, expect
 
 from mlitb import resources
 from mlitb.engine import Engine
 from mlitb.modelfile import parse
 from mlitb.pixels import decode, encode_png
-from tests.running import Running, running
+from tests.running import Running, command, running, until
 
-from .chromium import launch
-from .pages import project, quiet
+from .bundle import build_test_vendor
+from .chromium import FAKE_CAMERA, launch
+from .pages import project, quiet, zipped
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -31,7 +35,6 @@ TURNS = {
 }
 """How a camera would have stored an upright picture that it marks with this orientation."""
 
-FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 SEEN = """canvas => [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]"""
 
 
@@ -190,6 +193,88 @@ def test_a_photo_is_taken_where_a_plain_http_name_gets_no_camera(tmp_path: Path,
         choose(page, payload(photo(6), "photo.jpg"), "take-photo")
         expect(page.get_by_test_id("answer")).to_be_visible()
         assert np.abs(seen(page, 1) - decode(photo(6), 8, 8, 1)).max() <= 3
+
+
+def test_a_look_inside_shows_what_the_engine_computes(visitor: Page, system: Running) -> None:
+    name = project(system, "inside")
+    open_page(visitor, system, name)
+    model, network = parse(system.visitor.get(f"/api/projects/{name}/model.json").text, Engine(resources.engine()))
+    visitor.get_by_test_id("inside").locator("summary").click()
+    expect(visitor.get_by_text("its way through the network appears here")).to_be_visible()
+    filters = visitor.get_by_test_id("filters")
+    expect(filters).to_have_attribute("data-tiles", "8")
+    weights = model.parameters[: network.layout[0].size]
+    assert extremes(filters) == pytest.approx((weights.min(), weights.max()))
+    choose(visitor, payload(noise(8)))
+    shown = visitor.get_by_test_id("activations")
+    for layer, tiles in (("conv1", "8"), ("relu2", "8"), ("input0", "1")):
+        visitor.get_by_test_id("look-layer").select_option(layer)
+        values = network.activations(layer, decode(noise(8), 8, 8, 1)[None])
+        expect(shown).to_have_attribute("data-tiles", tiles)
+        expected = pytest.approx((values.min(), values.max()), abs=0.02)
+        until(partial(showing, shown, expected), f"the values of {layer}")
+    expect(shown).to_have_attribute("aria-label", re.compile("1 channel of 8 × 8, values from"))
+    visitor.get_by_test_id("look-layer").select_option("softmax4")
+    expect(visitor.get_by_test_id("cells")).to_have_attribute("data-cells", "10")
+    axe = (build_test_vendor() / "axe.js").read_text()
+    visitor.evaluate(axe)
+    found = visitor.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+    assert visitor.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def showing(figure: Locator, expected: Any) -> bool:
+    """Tell whether a figure shows values between these."""
+    return bool(extremes(figure) == expected)
+
+
+def extremes(figure: Locator) -> tuple[float, float]:
+    """Read the least and the largest value that a figure shows."""
+    return float(figure.get_attribute("data-low") or "nan"), float(figure.get_attribute("data-high") or "nan")
+
+
+# ---------------------------------------------------------------------------------------------------- many pictures
+def test_a_zip_becomes_the_table_that_the_command_line_writes(visitor: Page, system: Running, tmp_path: Path) -> None:
+    name = project(system, "many")
+    open_page(visitor, system, name)
+    (tmp_path / "model.json").write_bytes(system.visitor.get(f"/api/projects/{name}/model.json").content)
+    files = {f"some/{n:02}, a.png": noise(100 + n, 8, 8) for n in range(20)}
+    files |= {"notes.txt": b"hello", "__MACOSX/x.png": b"", ".hidden.png": b"", "some/broken.png": noise(1)[:20]}
+    archive = tmp_path / "pictures.zip"
+    archive.write_bytes(zipped(files))
+    visitor.get_by_test_id("batch").locator("summary").click()
+    choose(visitor, payload(archive.read_bytes(), "pictures.zip"), "batch-file")
+    result = visitor.get_by_test_id("batch-result")
+    expect(result).to_have_attribute("data-rows", "20")
+    expect(result).to_have_attribute("data-bad", "2")
+    result.locator("summary").click()
+    for bad in ("notes.txt", "some/broken.png"):
+        expect(result).to_contain_text(f"{bad} is not a picture that this browser can read")
+    with visitor.expect_download() as download:
+        visitor.get_by_test_id("batch-csv").click()
+    ours = list(csv.reader(Path(download.value.path()).read_text().splitlines()))
+    done = subprocess.run(
+        command("predict", "--csv", str(tmp_path / "model.json"), str(archive)), capture_output=True, text=True
+    )
+    theirs = list(csv.reader(done.stdout.splitlines()))
+    assert ours[0] == theirs[0] == ["picture", "label", "probability", *map(str, range(10))]
+    assert [row[:2] for row in ours] == [row[:2] for row in theirs]
+    assert np.array([row[2:] for row in ours[1:]], float) == pytest.approx(
+        np.array([row[2:] for row in theirs[1:]], float), rel=1e-4, abs=1e-6
+    )
+
+
+def test_a_zip_that_is_none_gets_its_sentence_and_a_long_one_can_be_stopped(visitor: Page, system: Running) -> None:
+    open_page(visitor, system, "digits")
+    visitor.get_by_test_id("batch").locator("summary").click()
+    for data, said in ((b"hello", "cannot be read as a zip"), (zipped({}), "holds no files")):
+        choose(visitor, payload(data, "odd.zip"), "batch-file")
+        expect(visitor.get_by_role("alert")).to_contain_text(f"odd.zip {said}")
+    many = zipped({f"{n:05}.png": noise(3, 10, 10) for n in range(4000)})
+    choose(visitor, payload(many, "many.zip"), "batch-file")
+    expect(visitor.get_by_test_id("batch-progress")).to_be_visible()
+    visitor.get_by_test_id("batch-stop").click()
+    expect(visitor.get_by_test_id("batch-result")).to_contain_text("Stopped before the other")
 
 
 # ---------------------------------------------------------------------------------------------------- the camera

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserType, Page, Route, expect
 
 from tests.running import Running, until
 
-from .chromium import launch
+from .chromium import FAKE_CAMERA, launch
 from .pages import project
 from .test_classify import choose, noise, open_page, payload
 
@@ -34,9 +34,8 @@ def test_twenty_frames_of_a_new_label_teach_the_network_while_it_trains(
 ) -> None:
     name = project(system, "filmed")
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     video = f"--use-file-for-fake-video-capture={film(tmp_path / 'stripes.mjpeg')}"
-    with launch(chromium, *flags, video) as browser:
+    with launch(chromium, *FAKE_CAMERA, video) as browser:
         page = browser.new_page()
         page.goto(f"{system.master}/?token={system.token}")
         page.goto(f"{system.master}/project/{name}")

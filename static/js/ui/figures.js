@@ -70,4 +70,4 @@ export function csvOfLines(points, lines) {
 }
 
 /** @param {string} cell */
-const quoted = (cell) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+export const quoted = (cell) => (/[",\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);

@@ -43,6 +43,17 @@ describe("classifier", () => {
     }
   });
 
+  it("tells of outputs that have no label yet, too", async () => {
+    const {classifier, told} = await make();
+    const layers = LAYERS.map(layer => (layer.type === "fully_connected" ? {...layer, units: 5} : layer));
+    await classifier.tracker.network({version: 2, layers, labels: LABELS});
+    const network = createNetwork(module, layers, 3, 16);
+    await classifier.tracker.parameters({iteration: 1, version: 2, vector: network.initial(5)});
+    network.setParameters(network.initial(5));
+    classifier.classify({type: "classify", id: 9, pixels: pictures(2), n: 2});
+    expect([...told(9).probabilities.subarray(5)]).to.deep.equal([...network.probabilities(pictures(2).subarray(64), 1)]);
+  });
+
   it("tells what a layer sees, with its shape", async () => {
     const {classifier, network, show, told} = await make();
     await show();
@@ -77,5 +88,9 @@ describe("classifier", () => {
     const {said, show} = await make();
     await show();
     expect(said.map(({type, what}) => what ?? type)).to.deep.equal(["snapshot", "free"]);
+    const {iteration, labels, layers, blocks} = said[0];
+    expect({iteration, labels}).to.deep.equal({iteration: 12, labels: LABELS});
+    expect(layers[1]).to.deep.equal({name: "conv1", shape: [8, 8, 4]});
+    expect(blocks[0]).to.deep.equal({name: "conv1.weights", shape: [3, 3, 1, 4]});
   });
 });

@@ -7,6 +7,8 @@ import { inputSize } from "../shapes.js";
 import { sentence, text } from "../text.js";
 import { AnswerPanel } from "./answer.js";
 import { Network } from "./asking.js";
+import { BatchPanel } from "./batch.js";
+import { InsidePanel } from "./inside.js";
 import { useLooking } from "./pictures.js";
 import { Sources } from "./sources.js";
 import { mayTeach, TeachPanel } from "./teach.js";
@@ -56,6 +58,7 @@ export function ClassifyPage({ env, device, id }) {
           ${project && html`<${TeachPanel} env=${env} project=${project} status=${status} looking=${looking} teaching=${teaching} teach=${teach} pause=${device.pause} onChanged=${load} />`}
         </div>
       </div>
+      <div class="classify-more"><${InsidePanel} network=${network} input=${input} pixels=${looking.pixels} /><${BatchPanel} env=${env} device=${device} network=${network} input=${input} project=${name} /></div>
     </div>
   `;
 }
