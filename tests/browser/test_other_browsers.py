@@ -67,6 +67,11 @@ def test_it_trains(tab: Tab, tmp_path: Path) -> None:
         button = "document.querySelector('[data-testid=add-worker]')"
         until(lambda: tab.evaluate(f"Boolean({button}) && !{button}.disabled"), "the button is there")
         tab.evaluate(f"{button}.click()")
-        until(lambda: system.iteration() >= 5, "five iterations", 60)
+        try:
+            until(lambda: system.iteration() >= 5, "five iterations", 60)
+        except AssertionError as error:
+            error.add_note(f"The page: {tab.evaluate('document.body.innerText')}\nThe project: {system.project()}")
+            error.add_note(system.logged())
+            raise
         assert system.project()["status"]["vectors"] > 0
         tab.open("about:blank")
