@@ -9,6 +9,7 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
+const ANSWER_MS = 20_000; // for the master's first word on a new connection
 const REASONS = /** @type {{[code: number]: string}} */ ({
   1001: "the server is stopping", 1011: "the server has a problem", 1012: "the server restarts", 1013: "the server is busy",
 });
@@ -43,6 +44,7 @@ export class Socket {
     /** @type {{reason: string, retryMs: number} | null} what the master said before it closed */
     this.bye = null;
     this.timer = null;
+    this.patience = null; // runs from the beginning of a connection to the master's first word
     this.ended = false;
   }
 
@@ -51,6 +53,7 @@ export class Socket {
     this.listener.onState("connecting", "", 0);
     this.bye = null;
     const socket = (this.socket = this.surroundings.open());
+    this.patience = this.surroundings.later(() => this.restart("the server does not answer"), ANSWER_MS);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.listener.onOpen();
     socket.onmessage = ({data}) => this.receive(socket, data);
@@ -70,6 +73,7 @@ export class Socket {
   /** The other side answered: the next loss starts with a short wait again. */
   settle() {
     this.failures = 0;
+    this.surroundings.cancel(this.patience);
     this.listener.onState("open", "", 0);
   }
 
@@ -114,6 +118,7 @@ export class Socket {
   closed(socket, reason) {
     if (socket !== this.socket) return; // an earlier one: given up already
     this.socket = null;
+    this.surroundings.cancel(this.patience);
     if (this.ended) return;
     if (this.bye && this.bye.retryMs < 0) return this.end("closed", this.bye.reason);
     const wait = this.bye ? this.bye.retryMs * (1 + this.surroundings.random()) : this.backoff();
@@ -136,6 +141,7 @@ export class Socket {
   end(state, reason) {
     this.ended = true;
     this.surroundings.cancel(this.timer);
+    this.surroundings.cancel(this.patience);
     this.socket?.close();
     this.socket = null;
     this.listener.onState(state, reason, 0);

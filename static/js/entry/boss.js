@@ -6,6 +6,7 @@ import {bytesToHex, sha256} from "../hash.js";
 import {send} from "../port.js";
 
 const CONFIG_RETRY_MS = 2000;
+const CONFIG_PATIENCE_MS = 20_000;
 const NO_NESTED = "This browser lacks Web Workers inside Web Workers: use Chrome or Edge 91, Firefox 114, Safari 16.4 or newer.";
 
 /** @typedef {import("../boss.js").Config} Config */
@@ -48,12 +49,16 @@ function deviceName() {
 async function fetchConfig() {
   for (;;) {
     send(page, {type: "connection", state: "connecting", reason: "", retryMs: 0});
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(), CONFIG_PATIENCE_MS);
     try {
-      const response = await fetch("/api/config", {cache: "no-store"});
+      const response = await fetch("/api/config", {cache: "no-store", signal: patience.signal});
       if (response.ok) return await response.json();
       tellLost(`the server answers ${response.status}`);
     } catch (error) {
       tellLost("the server does not answer");
+    } finally {
+      clearTimeout(timer);
     }
     await new Promise(resolve => setTimeout(resolve, CONFIG_RETRY_MS));
   }

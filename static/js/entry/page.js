@@ -3,6 +3,7 @@
 import { App } from "../ui/app.js";
 import { makeApi } from "../ui/api.js";
 import { connect } from "../ui/live.js";
+import { supervise } from "../supervise.js";
 import { chosenQuota } from "../ui/mine.js";
 import { html, render, signal } from "../ui/preact.js";
 import { readRoute } from "../ui/route.js";
@@ -14,7 +15,7 @@ function meta(name) {
   return found ? JSON.parse(found.getAttribute("content") ?? "null") : null;
 }
 
-/** Start the boss; null where the browser does not know module workers (it then never asks for the type). */
+/** Start the boss, again if it does not come up; null where the browser knows no module workers (it never asks for the type). */
 function startBoss() {
   let asked = false;
   const options = {
@@ -24,10 +25,15 @@ function startBoss() {
       return "module";
     },
   };
-  const boss = new Worker("/static/js/entry/boss.js", options);
-  if (asked) return boss;
-  boss.terminate();
-  return null;
+  const create = () => new Worker("/static/js/entry/boss.js", options);
+  const first = create();
+  if (!asked) {
+    first.terminate();
+    return null;
+  }
+  const made = [first];
+  const given = (/** @type {string} */ reason) => ({ type: "connection", state: "closed", reason: text.connection.noBoss(reason) });
+  return supervise(() => made.pop() ?? create(), { later: setTimeout.bind(window), cancel: clearTimeout.bind(window) }, given);
 }
 
 /** @type {import("../ui/api.js").Request} */

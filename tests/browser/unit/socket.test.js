@@ -55,6 +55,19 @@ describe("socket", () => {
     expect(states.at(-1)).to.deep.equal({state: "lost", reason: "the server restarts", ms: 3000});
   });
 
+  it("gives a connection up on which the master says nothing, and leaves one alone on which it spoke", () => {
+    const {lines, states, clock, socket} = make();
+    lines[0].open();
+    clock.pass(20_000);
+    expect(lines[0].readyState).to.equal(3);
+    expect(states.at(-1)).to.deep.include({state: "lost", reason: "the server does not answer"});
+    clock.pass(500);
+    lines[1].open();
+    socket.settle();
+    clock.pass(100_000);
+    expect([lines.length, lines[1].readyState]).to.deep.equal([2, 1]);
+  });
+
   it("stays away when the master says never", () => {
     const {lines, states, clock, socket} = make();
     socket.expectClose("banned", -1);
