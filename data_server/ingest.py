@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from data_server import archive, cut, folders, reading
 from data_server.archive import BadArchive
 from data_server.cut import Indices, Spec
-from data_server.settings import Limits
+from data_server.settings import NO_ROOM, Limits
 
 Folder = tuple[int, str]  # the source's number and the folder's name in it
 
@@ -289,7 +289,7 @@ def main(arguments: list[str]) -> int:
     except BadArchive as error:
         answer = {"error": {"status": error.status, "detail": str(error)}}
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_ROOM:
             raise
         if len(arguments) == 3:
             return errno.ENOSPC

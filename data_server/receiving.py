@@ -1,7 +1,6 @@
 """An upload's bytes -> a file, counted, hashed and bounded, without waiting for the disk on the event loop."""
 
 import asyncio
-import errno
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any, BinaryIO
 
 from data_server.patience import uninterrupted
 from data_server.refusal import Refusal
-from data_server.settings import Limits
+from data_server.settings import NO_ROOM, Limits
 
 CHUNK_BYTES = 1_000_000  # gathered before a thread is asked to write them
 FIRST_BYTES = (b"PK\x03\x04", b"PK\x05\x06")
@@ -90,6 +89,6 @@ def check_size(n_bytes: int, limits: Limits) -> None:
 
 def disk_refusal(error: OSError) -> Exception:
     """Return what to raise for a failed write: a Refusal when the disk is full, else the error itself."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in NO_ROOM:
         return Refusal(507, "the data server's disk is full")
     return error

@@ -1,9 +1,11 @@
 """What a data server is told when it starts, and the limits that it keeps."""
 
+import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 
 GB = 1_000_000_000
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a failed write says when disk, quota or file size is used up
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A data server in this process (for most tests) and one as a process of its own (for those that kill it)."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,16 +118,20 @@ def served(serve: Callable[..., Served]) -> Served:
 class Process:
     """A data server as a process of its own."""
 
-    def __init__(self, root: Path, *options: str, port: int = 0) -> None:
+    def __init__(
+        self, root: Path, *options: str, port: int = 0, limits: Mapping[int, tuple[int, int]] | None = None
+    ) -> None:
         self.root, self.port = root, port or free_port()
         (root / "secret").write_text(SECRET)
-        self.options = options
+        self.options, self.limits = options, limits or {}
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         self.process = subprocess.Popen(self.command(), stderr=subprocess.PIPE, cwd=self.root)
+        for which, limit in self.limits.items():
+            resource.prlimit(self.process.pid, which, limit)
         until(self._answers)
 
     def command(self) -> list[str]:

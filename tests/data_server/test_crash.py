@@ -1,5 +1,6 @@
 """Crashes: whatever a kill -9 interrupts, the next start finds whole data sets and a clean disk."""
 
+import random
 import signal
 import threading
 import time
@@ -13,16 +14,18 @@ from tests.data_server.conftest import Process, alive, bearer, children_of, unti
 from tests.data_server.zips import labelled, make_zip
 
 KILLS = 10
-SPREAD_SECONDS = 1.2  # an upload of this size takes about one
 
 
-def test_kill_at_ten_points_of_an_upload(process: Process) -> None:
-    zips = [make_zip(labelled(2, 400, seed=100_000 * number)) for number in range(KILLS)]
-    ids: list[str] = []
-    for number, data in enumerate(zips):
+def test_kill_at_ten_random_points_of_an_upload(process: Process) -> None:
+    chance = random.Random(2015)
+    first, *zips = [make_zip(labelled(2, 400, seed=100_000 * number)) for number in range(KILLS + 1)]
+    begun = time.monotonic()
+    ids = [process.upload(first).json()["id"]]
+    seconds = time.monotonic() - begun  # that an upload takes here, now
+    for data in zips:
         uploading = threading.Thread(target=_upload_until_killed, args=(process, data))
         uploading.start()
-        time.sleep(SPREAD_SECONDS * number / KILLS)  # the point of the crash, not a wait for something
+        time.sleep(seconds * chance.uniform(0, 1.1))  # the point of the crash, not a wait for something
         family = _family(process.process.pid)
         process.end(9)
         uploading.join()

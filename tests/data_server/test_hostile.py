@@ -2,6 +2,7 @@
 
 import io
 import os
+import resource
 import socket
 import struct
 import subprocess
@@ -18,7 +19,7 @@ from PIL import Image
 
 from data_server.settings import Limits
 from data_server.tickets import Action, issue
-from tests.data_server.conftest import SHAPE, Served, bearer, until
+from tests.data_server.conftest import SHAPE, Process, Served, bearer, until
 from tests.data_server.zips import (
     encrypted,
     labelled,
@@ -100,6 +101,15 @@ def test_a_symbolic_link_is_skipped(served: Served) -> None:
 def test_two_million_entries_are_refused_at_once(served: Served) -> None:
     answer = served.upload(many_entries(2_000_000))
     assert (answer.status_code, "2,000,000 entries" in answer.json()["detail"]) == (413, True)
+    served.assert_clean()
+
+
+def test_more_entries_than_the_zip_admits_are_noticed(serve: Callable[..., Served]) -> None:
+    served = serve(Limits(entries=1_000))
+    plain = make_zip({f"0/{number}.png": b"" for number in range(1_500)})
+    for data in (plain, lying_count(plain, 15)):
+        answer = served.upload(data)
+        assert (answer.status_code, "1,000" in answer.json()["detail"]) == (413, True), answer.text
     served.assert_clean()
 
 
@@ -238,6 +248,22 @@ def test_a_full_disk_is_said_and_nothing_is_left(serve: Callable[..., Served], t
         served.assert_clean()
     finally:
         subprocess.run(["umount", "-l", small], check=True)
+
+
+def test_files_that_may_not_grow_are_a_full_disk(tmp_path: Path) -> None:
+    """As a full disk, but for those who may not mount one: the server's files may have 300 KB."""
+    few = (300_000, resource.RLIM_INFINITY)
+    server = Process(tmp_path, limits={resource.RLIMIT_FSIZE: few})
+    big, small = make_zip(labelled(2, 1500)), make_zip(labelled(2, 8))
+    assert len(small) < few[0] < len(big)
+    try:
+        for answer in (server.upload(big), server.upload(small, width=256, height=256)):
+            assert (answer.status_code, "disk is full" in answer.json()["detail"]) == (507, True), answer.text
+        assert httpx.get(f"{server.url}/datasets").json() == []
+        assert not [path for name in ("work", "zips", "shards") for path in (tmp_path / "data" / name).iterdir()]
+        assert server.upload(small).status_code == 201
+    finally:
+        server.end()
 
 
 WRITES: list[tuple[str, str, Action]] = [
