@@ -12,20 +12,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.running import Running, running, until
+from tests.running import Running, until
 
 from .bundle import build_test_vendor
 from .pages import DIGITS_LAYERS, THEMES, WIDTHS, findings, fits, quiet, zipped
 
 COLOURS = {"cat": 40, "dog": 120, "puppy": 200}
 EACH = 8
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Run the system once for all tests of this file; each makes the data set that it changes."""
-    with running(tmp_path_factory.mktemp("datasets") / "data", demo=False) as started:
-        yield started
 
 
 @pytest.fixture(params=[1440, 360], ids=["desktop", "phone"])
@@ -36,15 +29,6 @@ def owner(browser: Browser, system: Running, request: pytest.FixtureRequest) -> 
     page = quiet(context)
     page.goto(f"{system.master}/?token={system.token}")
     yield page
-    context.close()
-
-
-@pytest.fixture
-def visitor(browser: Browser) -> Iterator[Page]:
-    """Open a page as anybody."""
-    context = browser.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(20_000)
-    yield quiet(context)
     context.close()
 
 
