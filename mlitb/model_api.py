@@ -23,7 +23,7 @@ from mlitb.core.refusal import Refusal
 from mlitb.exporting import FORMS
 from mlitb.model import MAX_ABOUT, Model, ModelError
 from mlitb.modelfile import check_length
-from mlitb.models import Models
+from mlitb.models import Models, described
 
 router = APIRouter(prefix="/api")
 Name = Annotated[str, Field(max_length=100)]
@@ -93,6 +93,14 @@ async def create_from_model(
     async with _received(request) as path:
         model = await Models(shell.projects).read(path)
     return shell.known(await _made(shell, model, name or model.name or "model", how == "transfer", freeze))
+
+
+@router.post("/models/inspect")
+async def inspect(shell: Uploading, request: Request) -> dict[str, Any]:
+    """Tell what the model file in the body is, without keeping it."""
+    async with _received(request) as path:
+        model = await Models(shell.projects).read(path)
+    return described(model)
 
 
 @router.post("/projects/{project}/transfer", status_code=201)

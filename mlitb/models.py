@@ -24,7 +24,7 @@ from mlitb.model import Model, ModelError, to_json
 from mlitb.modelfile import read
 from mlitb.projects import Projects
 from mlitb.storage import Checkpoint, Figures, Project
-from mlitb.transfer import transferred
+from mlitb.transfer import freezable_layers, transferred
 
 LARGE = 4 << 20
 """Bytes of JSON that are parsed in this process: about 20 ms, in which nothing else of Python runs."""
@@ -108,6 +108,20 @@ def load(path: Path) -> Model:
 def written(model: Model) -> str:
     """Write a model as JSON."""
     return to_json(model, plan(model.layers, len(model.labels)).tensors)
+
+
+def described(model: Model) -> dict[str, Any]:
+    """Describe a model for who is about to make a project of it: layers that can be frozen, or why none can."""
+    freezable, hindrance = [], ""
+    try:
+        freezable = freezable_layers(model)
+    except ModelError as error:
+        hindrance = str(error)
+    return {
+        "name": model.name, "iteration": model.iteration, "labels": model.labels, "about": dict(model.about),
+        "parameters": model.parameters.size, "optimizer": bool(model.state), "freezable": freezable,
+        "hindrance": hindrance,
+    }  # fmt: skip
 
 
 def _about(model: Model) -> dict[str, str]:

@@ -32,6 +32,7 @@ from mlitb.data_client import DataServer, DataServerError
 from mlitb.disk import NotStored
 from mlitb.live import Live
 from mlitb.model_api import router as model_router
+from mlitb.modelfile import MAX_BYTES
 from mlitb.projects import Projects
 from mlitb.settings import Settings
 from mlitb.testing import router as testing_router
@@ -120,6 +121,7 @@ def browser_config(shell: Shell, request: Request) -> dict[str, Any]:
         "engine_url": f"/engine/{shell.projects.runtime.engine.sha256}.wasm",
         "data_url": shell.data_url(request),
         "owner": shell.owner.asks(request.headers),
+        "max_model_bytes": MAX_BYTES,
         "version": __version__,
     }
 

@@ -37,6 +37,13 @@ def transferred(model: Model, freeze: Sequence[str]) -> tuple[Layers, dict[str, 
     return tuple(layers), base
 
 
+def freezable_layers(model: Model) -> list[str]:
+    """Name the layers that a transfer may freeze; raise ModelError when there can be no transfer."""
+    transferred(model, [])
+    network = planned(model.layers, model.labels)
+    return [layer.name for layer in network.layers[: last_layer(network)] if layer.tensors]
+
+
 def last_layer(network: Network) -> int:
     """Return the index of the layer that is dropped; raise ModelError when there is none that can be."""
     layer = [layer for layer in network.layers if layer.tensors][-1]

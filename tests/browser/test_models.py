@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from mlitb.exporting import FORMS
 from mlitb.predict import Prediction, Predictor
-from tests import models
+from tests import models, prototype_2015
+from tests.running import Running
+
+from .bundle import build_test_vendor
+from .pages import findings, project
 
 SEVERAL = 12
 """Pictures that are classified."""
@@ -73,3 +78,131 @@ def test_what_is_no_picture_gets_a_sentence(offline: Page, folder: Path) -> None
     offline.locator("#choose").set_input_files([folder / "none.png", folder / "00.png"])
     expect(offline.locator("article")).to_have_count(2)
     expect(offline.locator("article p.bad")).to_have_text("This is not a picture that your browser can read.")
+
+
+# ------------------------------------------------------------------------------------------------- in the pages
+def axe() -> str:
+    return (build_test_vendor() / "axe.js").read_text()
+
+
+def begin_with(owner: Page, name: str, text: str) -> None:
+    """Open the new project's dialog and choose a model file."""
+    owner.get_by_test_id("new-project").click()
+    owner.get_by_text("A model file", exact=True).click()
+    owner.get_by_test_id("model-file").set_input_files(
+        {"name": name, "mimeType": "application/json", "buffer": text.encode()}
+    )
+
+
+def made(owner: Page, system: Running) -> dict[str, Any]:
+    """Wait for the new project's page; return the project."""
+    owner.wait_for_url("**/project/*")
+    return system.project(owner.url.rpartition("/")[2])
+
+
+def test_a_project_goes_on_with_a_model_file(owner: Page, system: Running) -> None:
+    begin_with(owner, "model.json", models.text_of(models.trained()))
+    expect(owner.get_by_test_id("model-found")).to_contain_text("10 labels (0, 1, 2, 3, 4, 5, …), iteration 75")
+    assert findings(owner, axe()) == []
+    owner.get_by_test_id("model-name").fill("From a file")
+    owner.get_by_test_id("create-from-model").click()
+    view = made(owner, system)
+    assert (view["name"], view["iteration"], view["labels"]) == ("From a file", 75, list(models.LABELS))
+    expect(owner.get_by_test_id("download-model")).to_be_visible()
+
+
+def test_a_file_of_2015_is_taught_other_labels(owner: Page, system: Running) -> None:
+    confs = [
+        {"type": "input", "sx": 8, "sy": 8, "depth": 1},
+        {"type": "conv", "sx": 3, "filters": 4},
+        {"type": "fc", "num_neurons": 2, "activation": "softmax"},
+    ]
+    begin_with(owner, "old.json", json.dumps({"step": 9, "net": prototype_2015.file_of(confs, ["cat", "dog"])}))
+    expect(owner.get_by_test_id("model-found")).to_contain_text("2 labels (cat, dog), iteration 9")
+    owner.get_by_text("Teach other labels").click()
+    owner.get_by_test_id("freeze-conv1").check()
+    owner.get_by_test_id("model-name").fill("Taught")
+    owner.get_by_test_id("create-from-model").click()
+    view = made(owner, system)
+    assert (view["labels"], view["iteration"]) == ([], 0)
+    assert view["layers"][1]["frozen"] is True
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "The file is not JSON"),
+        (
+            json.dumps(
+                {"configs": [{"type": "input", "sx": 8, "sy": 8, "depth": 1}, {"type": "maxout"}], "params": []}
+            ),
+            "axout1: a layer of type 'maxout' cannot be represented",
+        ),
+    ],
+    ids=["not JSON", "maxout"],
+)
+def test_what_the_server_says_of_a_bad_file_is_shown(owner: Page, text: str, sentence: str) -> None:
+    begin_with(owner, "bad.json", text)
+    expect(owner.get_by_role("dialog").get_by_role("alert")).to_contain_text(sentence)
+    expect(owner.get_by_test_id("create-from-model")).to_be_disabled()
+
+
+def test_a_file_that_is_too_long_is_not_even_sent(owner: Page, tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    with path.open("wb") as file:
+        file.truncate(2 << 30)
+    sent: list[str] = []
+    owner.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    owner.get_by_test_id("new-project").click()
+    owner.get_by_text("A model file", exact=True).click()
+    owner.get_by_test_id("model-file").set_input_files(path)
+    expect(owner.get_by_role("dialog").get_by_role("alert")).to_contain_text("large.json has 2.1 GB; the largest model")
+    assert sent == []
+
+
+def test_a_model_is_taken_in_every_form(owner: Page, system: Running) -> None:
+    name = project(system, "Taken")
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_test_id("model-forms").click()
+    for form, begins in (("optimizer", b'{\n "format"'), ("card", b"# Taken"), ("html", b"<!doctype html>")):
+        with owner.expect_download() as download:
+            owner.get_by_test_id(f"form-{form}").click()
+        assert Path(download.value.path()).read_bytes().startswith(begins)
+    listed = {row["form"] for row in system.visitor.get("/api/export").json()}
+    for form in listed:
+        expect(owner.get_by_test_id(f"form-{form}")).to_be_visible()
+    assert findings(owner, axe()) == []
+
+
+def test_the_owner_says_what_a_model_is(owner: Page, system: Running) -> None:
+    name = project(system, "Described")
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_test_id("model-forms").click()
+    owner.get_by_test_id("about-author").fill("A. N. Other")
+    owner.get_by_test_id("about-licence").fill("CC0")
+    owner.get_by_test_id("about-save").click()
+    expect(owner.get_by_text("Saved.", exact=True)).to_be_visible()
+    assert system.project(name)["about"] == {"description": "", "author": "A. N. Other", "licence": "CC0"}
+    owner.reload()
+    owner.get_by_test_id("model-forms").click()
+    expect(owner.get_by_test_id("about-author")).to_have_value("A. N. Other")
+
+
+def test_a_new_project_starts_from_a_projects_model(owner: Page, system: Running) -> None:
+    name = project(system, "Source")
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_test_id("model-forms").click()
+    owner.get_by_test_id("freeze-conv1").check()
+    owner.get_by_test_id("transfer-name").fill("Other labels")
+    owner.get_by_test_id("transfer").click()
+    owner.wait_for_url("**/project/other-labels*")
+    view = made(owner, system)
+    assert (view["labels"], view["layers"][1]["frozen"]) == ([], True)
+
+
+def test_a_visitor_may_take_a_model_and_nothing_else(visitor: Page, system: Running) -> None:
+    visitor.goto(f"{system.master}/project/digits")
+    visitor.get_by_test_id("model-forms").click()
+    expect(visitor.get_by_test_id("form-html")).to_be_visible()
+    expect(visitor.get_by_test_id("transfer")).to_have_count(0)
+    expect(visitor.get_by_test_id("about-save")).to_have_count(0)

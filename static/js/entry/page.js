@@ -37,12 +37,12 @@ function startBoss() {
 }
 
 /** @type {import("../ui/api.js").Request} */
-async function request(method, url, { json, zip, ticket } = {}) {
+async function request(method, url, { json, zip, file, ticket } = {}) {
   const headers = new Headers({ Accept: "application/json" });
   if (ticket) headers.set("Authorization", `Bearer ${ticket}`);
   if (json !== undefined) headers.set("Content-Type", "application/json");
   if (zip) headers.set("Content-Type", "application/zip");
-  const answer = await fetch(url, { method, headers, body: json === undefined ? zip ?? null : JSON.stringify(json) });
+  const answer = await fetch(url, { method, headers, body: json === undefined ? zip ?? file ?? null : JSON.stringify(json) });
   return { status: answer.status, body: parse(await answer.text()) };
 }
 

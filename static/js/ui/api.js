@@ -4,7 +4,7 @@ import { sentence } from "./text.js";
 /** @typedef {{status: number, body: any}} Reply */
 /**
  * How requests leave the page; entry/page.js gives it.
- * @typedef {(method: string, url: string, options?: {json?: unknown, zip?: Uint8Array<ArrayBuffer>, ticket?: string}) => Promise<Reply>} Request
+ * @typedef {(method: string, url: string, options?: {json?: unknown, zip?: Uint8Array<ArrayBuffer>, file?: Blob, ticket?: string}) => Promise<Reply>} Request
  */
 
 export class Problem extends Error {
@@ -80,7 +80,14 @@ export function makeApi(request, tus, dataUrl, words) {
     branch: (id, iteration, name) => master("POST", `${at(id)}/checkpoints/${iteration}/branch`, { name }),
     checkpointUrl: (id, iteration) => `/api${at(id)}/checkpoints/${iteration}.safetensors`,
     health: () => master("GET", "/health"),
-    modelUrl: (id) => `/api${at(id)}/model.json`,
+    modelUrl: (id, optimizer = false) => `/api${at(id)}/model.json${optimizer ? "?optimizer=1" : ""}`,
+    exportUrl: (id, form) => `/api${at(id)}/export/${form}`,
+    forms: () => master("GET", "/export"),
+    describe: (id, about) => master("PUT", `${at(id)}/about`, about),
+    inspect: (file) => ask(words.unreachable, "POST", "/api/models/inspect", { file }),
+    fromModel: (file, name, how, freeze) =>
+      ask(words.unreachable, "POST", `/api/projects/from-model?${new URLSearchParams([["name", name], ["how", how], ...freeze.map((layer) => ["freeze", layer])])}`, { file }),
+    transfer: (id, name, freeze) => master("POST", `${at(id)}/transfer`, { name, freeze }),
     thumbnailsUrl: (id, label, version) => `${set(id)}/thumbnails/${label}.png${version ? `?version=${version}` : ""}`,
     archiveUrl: (id) => `${set(id)}/archive.zip`,
     datasets: () => store("GET", `${dataUrl}/datasets`),

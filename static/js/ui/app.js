@@ -3,7 +3,7 @@ import { html, useEffect, useSignal } from "./preact.js";
 import { count } from "./format.js";
 import { Mark } from "./icons.js";
 import { JoinPage } from "./join.js";
-import { Problem } from "./parts.js";
+import { Lazily } from "./lazily.js";
 import { ProjectPage } from "./project.js";
 import { ProjectsPage } from "./projects.js";
 import { sentence, text } from "./text.js";
@@ -31,22 +31,7 @@ export function App({ env }) {
 
 /** A page whose code is fetched when it is first shown. @param {{env: Env, name: string, id: string}} props */
 function Later({ env, name, id }) {
-  const page = useSignal(/** @type {{Page: any} | null} */ (null));
-  const failed = useSignal(false);
-  const load = () => {
-    failed.value = false;
-    env.pages[name]().then(
-      (Page) => (page.value = { Page }),
-      () => (failed.value = true),
-    );
-  };
-  useEffect(load, [name]);
-  if (page.value) return html`<${page.value.Page} env=${env} id=${id} />`;
-  return html`<div class="page">
-    ${failed.value
-      ? html`<${Problem}>${text.unloaded} <button type="button" class="small" onClick=${load}>${text.again}</button><//>`
-      : html`<p class="quiet-line" role="status">${text.loading}</p>`}
-  </div>`;
+  return html`<${Lazily} load=${env.pages[name]} with=${{ env, id }} frame="page" />`;
 }
 
 const NotFound = () => html`

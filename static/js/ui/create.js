@@ -2,6 +2,7 @@
 import { LayerEditor } from "./editor.js";
 import { HYPER, readHyper } from "./hyper.js";
 import { Icon } from "./icons.js";
+import { Lazily } from "./lazily.js";
 import { Dialog, Field, Problem } from "./parts.js";
 import { html, useId, useSignal } from "./preact.js";
 import { layersOf, PRESETS } from "./presets.js";
@@ -57,6 +58,7 @@ export function NewProject({ env, open }) {
   const draft = useSignal(draftOf("digits"));
   const problems = useSignal(/** @type {Record<string, string>} */ ({}));
   const busy = useSignal(false);
+  const begin = useSignal("network");
   const set = (/** @type {Partial<Draft>} */ change) => (draft.value = { ...draft.value, ...change });
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -77,8 +79,10 @@ export function NewProject({ env, open }) {
   };
   return html`
     <${Dialog} open=${open.value} onClose=${() => (open.value = false)} title=${words.title} class="sheet">
-      <form class="sheet-form" onSubmit=${submit} noValidate>
+      ${begin.value === "model" && html`<${Lazily} load=${fromModel} with=${{ env, begin: html`<${Begin} chosen=${begin} />`, close: () => (open.value = false) }} frame="sheet-scroll" />`}
+      ${begin.value === "network" && html`<form class="sheet-form" onSubmit=${submit} noValidate>
         <div class="sheet-scroll">
+          <${Begin} chosen=${begin} />
           <p class="quiet-line">${words.lead}</p>
           <${NameField} draft=${draft.value} set=${set} problem=${problems.value.name} />
           <${NetworkFields} draft=${draft.value} set=${set} problem=${problems.value.layers} />
@@ -94,10 +98,25 @@ export function NewProject({ env, open }) {
           <button type="button" class="plain" onClick=${() => (open.value = false)}>${text.cancel}</button>
           <button type="submit" class="primary" data-testid="create" disabled=${busy.value}>${busy.value ? words.working : words.submit}</button>
         </div>
-      </form>
+      </form>`}
     <//>
   `;
 }
+
+const fromModel = () => import("./models/begin.js").then(({ FromModel }) => FromModel);
+
+/** With what a project begins. @param {{chosen: import("./preact.js").Signal<string>}} props */
+const Begin = ({ chosen }) => html`
+  <fieldset class="segments begin">
+    <legend>${words.begin}</legend>
+    ${Object.entries(words.begins).map(
+      ([id, label]) => html`<label>
+        <input type="radio" name="begin" data-testid=${`begin-${id}`} checked=${chosen.value === id} onChange=${() => (chosen.value = id)} />
+        <span>${label}</span>
+      </label>`,
+    )}
+  </fieldset>
+`;
 
 const FIELDS = { name: 1, layers: 1, period: 1, settings: 1 };
 const defaults = () => Object.fromEntries(HYPER.map(({ key, value }) => [key, value]));

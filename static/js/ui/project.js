@@ -2,6 +2,7 @@
 import { Charts } from "./chart.js";
 import { CheckpointsPanel, SavingTrouble } from "./checkpoints.js";
 import { DataPanel } from "./data.js";
+import { Download } from "./download.js";
 import { useHistory } from "./history.js";
 import { Icon } from "./icons.js";
 import { Invite } from "./invite.js";
@@ -60,7 +61,7 @@ export function ProjectPage({ env, id }) {
         <div class="head-actions">
           ${owner && html`<${OwnerControls} ...${controls} />`}
           <a class="button" href=${`/project/${encodeURIComponent(id)}/classify`} data-testid="classify"><${Icon} name="eye" />${text.classify}</a>
-          <${Download} env=${env} id=${id} ready=${shown.data_vectors > 0} />
+          <${Download} env=${env} id=${id} project=${project} onSaved=${load} />
         </div>
       </div>
       ${trouble.value && html`<${Problem} onDismiss=${() => (trouble.value = "")}>${sentence(trouble.value)}<//>`}
@@ -124,12 +125,6 @@ function lineOf(project, status, owner) {
   const { width, height, channels } = inputSize(project.layers);
   return words.learning(parameterCount(describe(project.layers, status.labels || 1)), status.labels, text.data.pixels(width, height, channels));
 }
-
-/** @param {{env: Env, id: string, ready: boolean}} props */
-const Download = ({ env, id, ready }) =>
-  ready
-    ? html`<a class="button" href=${env.api.modelUrl(id)} download data-testid="download-model"><${Icon} name="download" />${text.owner.download}</a>`
-    : html`<button type="button" disabled title=${text.owner.noModel}><${Icon} name="download" />${text.owner.download}</button>`;
 
 /** @param {{sentence: string, again?: () => void}} props */
 export const Gone = ({ sentence: words, again }) => html`

@@ -231,6 +231,8 @@ export const text = {
       }. Its data sets stay on the data server. This cannot be undone.`,
     removeYes: "Remove for good",
     download: "Download model",
+    model: "The model",
+    forms: "More about the model: other forms, a new project from it",
     noModel: "There is a model as soon as the project has data.",
     done: /** @type {Record<string, string>} */ ({ start: "Started.", pause: "Paused.", reboot: "Rebooted.", set: "Saved." }),
   },
@@ -369,6 +371,8 @@ export const text = {
   create: {
     title: "New project",
     lead: "Pictures are added in the next step.",
+    begin: "Begin with",
+    begins: { network: "A network", model: "A model file" },
     name: "Name",
     nameHint: "What volunteers see, for example Leaves of the botanic garden",
     preset: "Network",

@@ -31,6 +31,21 @@ export interface Project {
   settings: Settings;
   status: Status;
   datasets: { dataset: string; cut: string; vectors: number; labels: string[]; mode: string }[];
+  about: About;
+}
+
+export type About = { description: string; author: string; licence: string };
+
+export interface ModelFile {
+  name: string;
+  iteration: number;
+  labels: string[];
+  parameters: number;
+  /** Whether the file holds the optimizer's state. */
+  optimizer: boolean;
+  freezable: string[];
+  /** Why it cannot be taught other labels; empty: it can. */
+  hindrance: string;
 }
 
 export interface Point {
@@ -140,6 +155,8 @@ export interface Manifest {
 }
 
 export interface Config {
+  /** The longest model file that the server reads. */
+  max_model_bytes: number;
   protocol: number;
   engine: string;
   engine_url: string;
@@ -210,7 +227,15 @@ export interface Api {
   branch(id: string, iteration: number, name: string): Promise<Project>;
   checkpointUrl(id: string, iteration: number): string;
   health(): Promise<{ ok: boolean; trouble: string }>;
-  modelUrl(id: string): string;
+  modelUrl(id: string, optimizer?: boolean): string;
+  exportUrl(id: string, form: string): string;
+  /** In which forms, besides JSON, the server gives models. */
+  forms(): Promise<{ form: string; name: string }[]>;
+  describe(id: string, about: About): Promise<Project>;
+  /** What a model file is, without keeping it. */
+  inspect(file: File): Promise<ModelFile>;
+  fromModel(file: File, name: string, how: "continue" | "transfer", freeze: string[]): Promise<Project>;
+  transfer(id: string, name: string, freeze: string[]): Promise<Project>;
   /** The version, where a page shows more than one: what has its own address is not taken for another. */
   thumbnailsUrl(dataset: string, label: number, version?: number): string;
   archiveUrl(dataset: string): string;
