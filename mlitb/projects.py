@@ -320,6 +320,10 @@ class Projects:
         """Name the data set of the pictures that were taught to a project; empty while there is none."""
         return next((known["dataset"] for known in self._records[project].manifests if known.get("taught")), "")
 
+    def taught_vectors(self, project: str) -> int:
+        """Count the vectors that were taught to a project."""
+        return sum(known["vectors"] for known in self._records[project].manifests if known.get("taught"))
+
     def data_vectors(self, project: str) -> int:
         """Count the vectors of a project's data, also of what the next close admits."""
         return sum(known["vectors"] for known in self._records[project].manifests)

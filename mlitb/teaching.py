@@ -32,6 +32,10 @@ VISITOR_RATE = 1.0
 """Batches a second from one address of visitors, with bursts; a batch holds what gathered while the last was sent."""
 
 MAX_ADDRESSES = 10_000
+MAX_VISITORS_VECTORS = 10_000
+MAX_VISITORS_LABELS = 200
+"""A project takes visitors' pictures until it has so many taught ones, labels up to so many; its owner may go on."""
+
 NOT_ALLOWED = "only the owner of this project may teach it: ask the owner, who can let volunteers do so in its settings"
 
 router = APIRouter(prefix="/api")
@@ -50,7 +54,9 @@ class Turns:
         self._rates[address] = rate
         if len(self._rates) > MAX_ADDRESSES:
             del self._rates[next(iter(self._rates))]
-        return rate.take(time.monotonic())
+        taken = rate.take(time.monotonic())
+        rate.left = max(0.0, rate.left)  # who asks too early need not wait longer for it
+        return taken
 
 
 @router.post("/projects/{project}/pictures", status_code=201)
@@ -58,15 +64,20 @@ async def teach(shell: Here, project: str, request: Request) -> dict[str, Any]:
     """Add a zip of label folders; returns how many pictures came in, and how many vectors the project then has."""
     turns: Turns = request.app.state.turns
     view = shell.known(project)
-    if not shell.owner.asks(request.headers):
+    owner = shell.owner.asks(request.headers)
+    if not owner:
         if not view["settings"]["volunteers_teach"]:
             raise HTTPException(403, NOT_ALLOWED)
         if not turns.take(request.client.host if request.client else "unknown"):
             raise HTTPException(429, "more pictures than this server takes from one address: wait a few seconds")
+        if shell.projects.taught_vectors(project) >= MAX_VISITORS_VECTORS:
+            raise HTTPException(
+                409, f"visitors have taught it {MAX_VISITORS_VECTORS:,} pictures: its owner may add more"
+            )
     if not view["datasets"]:
         raise HTTPException(409, "this project has no pictures yet: it can be taught once its owner uploaded some")
     zipped = await _body(request)
-    _check(view, zipped)
+    _check(view, zipped, None if owner else MAX_VISITORS_LABELS)
     async with turns.of_project[project]:
         return await _add(shell, project, view["input"], _marked(zipped, project))
 
@@ -80,8 +91,8 @@ async def _body(request: Request) -> bytes:
     return bytes(data)
 
 
-def _check(view: dict[str, Any], zipped: bytes) -> None:
-    """Refuse what is no zip of label folders, and labels that the network has no output for."""
+def _check(view: dict[str, Any], zipped: bytes, most_labels: int | None) -> None:
+    """Refuse what is no zip of label folders, too many labels, and those that the network has no output for."""
     try:
         with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
@@ -90,6 +101,8 @@ def _check(view: dict[str, Any], zipped: bytes) -> None:
     if not 1 <= len(names) <= MAX_BATCH_PICTURES:
         raise HTTPException(422, f"a batch has 1 to {MAX_BATCH_PICTURES} pictures, not {len(names)}")
     labels = merged(view["labels"], [PurePosixPath(name).parent.name for name in names])
+    if most_labels is not None and len(labels) > max(most_labels, len(view["labels"])):
+        raise HTTPException(409, f"visitors may teach it up to {most_labels} labels in all: its owner may add more")
     plan(view["layers"], len(labels)).require_labels(len(labels))
 
 

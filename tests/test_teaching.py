@@ -99,6 +99,27 @@ def test_visitors_teach_only_where_the_owner_lets_them(system: Running) -> None:
     assert many[-1] == 429
 
 
+def test_visitors_teach_a_bounded_number_of_labels(system: Running) -> None:
+    name = project(system, "bounded")
+    system.owner.patch(f"/api/projects/{name}", json={"volunteers_teach": True}).raise_for_status()
+    until(lambda: system.project(name)["settings"]["volunteers_teach"], "the setting holds")
+    for part in range(2):
+        files = {f"label {number}/a.png": png(number) for number in range(95 * part, 95 * part + 95)}
+        assert teach(system.owner, name, files).status_code == 201
+    until(lambda: grown(system, name, 200), "the network grew")
+
+    def visit(label: str) -> httpx.Response:
+        def answered() -> list[httpx.Response]:
+            answer = teach(system.visitor, name, {f"{label}/b.png": png(999)})
+            return [] if answer.status_code == 429 else [answer]
+
+        return until(answered, "the address has its turn")[0]
+
+    refused = visit("one too many")
+    assert (refused.status_code, "up to 200 labels in all" in refused.json()["detail"]) == (409, True)
+    assert visit("label 3").status_code == 201
+
+
 @pytest.mark.parametrize(
     ("files", "status", "words"),
     [

@@ -60,14 +60,22 @@ function cover(width, height, toWidth, toHeight) {
  */
 function flatten({width, height, data}, channels) {
   const out = new Uint8Array(width * height * channels);
-  for (let i = 0; i < width * height; i++) {
-    const alpha = data[4 * i + 3];
-    const [r, g, b] = [0, 1, 2].map(c => Math.round((data[4 * i + c] * alpha + 255 * (255 - alpha)) / 255));
-    if (channels === 1) out[i] = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
-    else out.set([r, g, b], 3 * i);
+  for (let i = 0, from = 0, to = 0; i < width * height; i++, from += 4) {
+    const alpha = data[from + 3];
+    let [r, g, b] = [data[from], data[from + 1], data[from + 2]];
+    if (alpha < 255) [r, g, b] = [onWhite(r, alpha), onWhite(g, alpha), onWhite(b, alpha)];
+    if (channels === 1) out[to++] = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
+    else {
+      out[to++] = r;
+      out[to++] = g;
+      out[to++] = b;
+    }
   }
   return out;
 }
+
+/** @param {number} value @param {number} alpha */
+const onWhite = (value, alpha) => Math.round((value * alpha + 255 * (255 - alpha)) / 255);
 
 /**
  * Weights of a triangle that is as wide as the reduction, over the box from `left` to `right`.

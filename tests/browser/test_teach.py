@@ -11,8 +11,9 @@ from playwright.sync_api import BrowserType, Page, Route, expect
 
 from tests.running import Running, until
 
+from .bundle import build_test_vendor
 from .chromium import FAKE_CAMERA, launch
-from .pages import project
+from .pages import findings, project, quiet, zipped
 from .test_classify import choose, noise, open_page, payload
 
 FRAMES = 8
@@ -64,10 +65,52 @@ def test_twenty_frames_of_a_new_label_teach_the_network_while_it_trains(
     assert points[-1]["loss"] < 2.0, "what it knew is not lost"
 
 
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (360, "dark")], ids=["desktop", "phone"])
+def test_every_control_works_at_both_sizes(width: int, theme: str, chromium: BrowserType, system: Running) -> None:
+    name = project(system, f"walk {width}")
+    with launch(chromium, *FAKE_CAMERA) as browser:
+        page = quiet(browser)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+        page.goto(f"{system.master}/?token={system.token}")
+        open_page(page, system, name)
+        choose(page, [payload(noise(70 + n), f"{n}.png") for n in range(2)])
+        page.get_by_test_id("thumb").nth(1).click()
+        page.get_by_test_id("answer-all").click()
+        page.get_by_test_id("answer-teach").nth(9).click()
+        expect(page.locator("[data-testid=teach-row][data-state=training]")).to_have_count(1)
+        page.get_by_test_id("camera").click()
+        expect(page.get_by_test_id("video")).to_be_visible()
+        page.get_by_test_id("teach-label").fill("pie")
+        page.get_by_test_id("teach-record").click()
+        expect(page.get_by_test_id("teach-record")).to_have_attribute("aria-pressed", "true")
+        page.get_by_test_id("teach-record").click()
+        expect(page.get_by_test_id("teach-record")).to_have_attribute("aria-pressed", "false")
+        page.get_by_test_id("teach-add").click()
+        row = page.locator("[data-testid=teach-row][data-label=pie][data-state=training]")
+        expect(row).to_be_visible()
+        expect(page.get_by_test_id("teach-sending")).to_have_count(0)
+        assert 2 <= int(row.get_attribute("data-added") or 0) < 21, "the recording was stopped"
+        for panel in ("inside", "batch"):
+            page.get_by_test_id(panel).locator("summary").click()
+        page.get_by_test_id("look-layer").select_option("relu2")
+        expect(page.get_by_test_id("activations")).to_be_visible()
+        choose(page, payload(zipped({"a.png": noise(80), "b.png": noise(81)}), "two.zip"), "batch-file")
+        expect(page.get_by_test_id("batch-result")).to_have_attribute("data-rows", "2")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing sticks out"
+        assert findings(page, (build_test_vendor() / "axe.js").read_text()) == []
+        page.get_by_test_id("teach-volunteers").check()
+        until(lambda: system.project(name)["settings"]["volunteers_teach"], "the setting holds")
+        page.get_by_test_id("teach-volunteers").uncheck()
+        until(lambda: not system.project(name)["settings"]["volunteers_teach"], "it is taken back")
+        page.get_by_test_id("camera-stop").click()
+        page.get_by_test_id("to-project").click()
+        expect(page.get_by_test_id("project-title")).to_be_visible()
+
+
 @pytest.fixture
 def teacher(owner: Page, system: Running, request: pytest.FixtureRequest) -> Page:
     """Open the classify page of a fresh, paused project as its owner."""
-    owner.set_viewport_size({"width": 390, "height": 844})
     open_page(owner, system, project(system, request.node.name))
     return owner
 

@@ -15,6 +15,7 @@ function useReports(env, project) {
   const reports = useSignal(/** @type {Report[]} */ ([]));
   const problem = useSignal("");
   const ids = project.datasets.map(({ dataset }) => dataset).join(" ");
+  const cuts = project.datasets.map(({ cut }) => cut).join(" "); // another one: a newer version, with other counts
   useEffect(() => {
     if (!ids) return;
     Promise.all(ids.split(" ").map((id) => env.api.dataset(id))).then(
@@ -24,7 +25,7 @@ function useReports(env, project) {
       },
       (error) => (problem.value = error.message),
     );
-  }, [ids]);
+  }, [ids, cuts]);
   return { reports: reports.value, problem: problem.value };
 }
 

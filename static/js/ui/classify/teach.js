@@ -109,13 +109,19 @@ function Progress({ teaching, status }) {
 /** @param {{env: Env, project: Project, onChanged: () => void}} props */
 function Volunteers({ env, project, onChanged }) {
   const problem = useSignal("");
-  const change = (/** @type {any} */ event) =>
+  const wished = useSignal(/** @type {boolean | null} */ (null)); // until the server has said what holds
+  const allowed = project.settings.volunteers_teach === true;
+  useEffect(() => void (wished.value = null), [allowed]);
+  const change = (/** @type {any} */ event) => {
+    wished.value = event.target.checked;
+    problem.value = "";
     env.api.change(project.id, { volunteers_teach: event.target.checked }).then(onChanged, (error) => {
       problem.value = error.message;
-      onChanged();
+      wished.value = null;
     });
+  };
   return html`
-    <label class="volunteers"><input type="checkbox" data-testid="teach-volunteers" checked=${project.settings.volunteers_teach === true} onChange=${change} /><span>${words.volunteers}</span></label>
+    <label class="volunteers"><input type="checkbox" data-testid="teach-volunteers" checked=${wished.value ?? allowed} onChange=${change} /><span>${words.volunteers}</span></label>
     ${problem.value && html`<${Problem}>${problem.value}<//>`}
   `;
 }
