@@ -6,6 +6,7 @@ One system serves all tests of this file; its project `digits` was trained for a
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mlitb.core.messages import Orders, Parameters
 from mlitb.core.optimizer import Hyper
 from mlitb.model import Model
 from mlitb.modelfile import MAX_BYTES, parse
+from mlitb.models import LARGE as LARGE_FILE
 from mlitb.vectors import Vectors
 from tests import models
 from tests.client import ENGINE, Client, Volunteer, volunteering
@@ -191,6 +193,22 @@ def test_a_project_is_created_from_a_file_on_the_command_line(system: Running, f
     assert f"by-hand stands at iteration {system.iteration()} with 10 labels" in done.output
     said = cli("project", "describe", "by-hand", "--author", "me", "--data-dir", folder / "data")
     assert "author: me" in said.output
+
+
+def test_a_large_file_is_read_beside_the_master(system: Running) -> None:
+    layers = (
+        {**INPUT, "width": 32, "height": 32},
+        {"type": "fully_connected", "units": 1000},
+        *models.trained().layers[-2:],
+    )
+    network_ = ENGINE.network(layers, 10, 1)
+    model = replace(models.trained(), layers=layers, parameters=network_.initial(3))
+    text = models.text_of(model)
+    assert len(text) > LARGE_FILE
+    project = made(system, text, name="large")
+    assert read(download(system, project)).parameters.tobytes() == model.parameters.tobytes()
+    answer = upload(system, text.replace('"iteration": 75', '"iteration": -1'))
+    assert (answer.status_code, answer.json()["detail"][:15]) == (422, '"iteration" is ')
 
 
 def test_a_visitor_may_not_make_or_describe_projects(system: Running) -> None:
