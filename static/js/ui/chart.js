@@ -3,7 +3,7 @@ import { csvOfLines, FIGURES, valueAt } from "./figures.js";
 import { count, fileName, moment, span } from "./format.js";
 import { counted, csvOf } from "./history.js";
 import { Icon } from "./icons.js";
-import { html, useEffect, useRef, useSignal } from "./preact.js";
+import { html, useEffect, useMemo, useRef, useSignal } from "./preact.js";
 import { text } from "./text.js";
 import uPlot from "./uplot.js";
 
@@ -19,9 +19,10 @@ export function Charts({ env, id, points, name }) {
   const exportCsv = () => env.api.history(id).then((all) => env.save(`${fileName(name)}-history.csv`, new Blob([csvOf(counted(all))], { type: "text/csv" })));
   const devices = new Map((env.live.roster.value?.rows ?? []).map(({ client, device }) => [String(client), device]));
   const device = (/** @type {string} */ identity) => words.device(devices.get(identity) ?? "", identity);
+  const drawn = useMemo(() => FIGURES.map((figure) => ({ figure, lines: figure.lines(points, device) })), [points, devices.size]);
   return html`
     <section class="charts" aria-label=${words.region}>
-      ${FIGURES.map((figure) => html`<${Chart} key=${figure.key} env=${env} figure=${figure} lines=${figure.lines(points, device)} points=${points} last=${last.value} name=${name} />`)}
+      ${drawn.map(({ figure, lines }) => html`<${Chart} key=${figure.key} env=${env} figure=${figure} lines=${lines} points=${points} last=${last.value} name=${name} />`)}
       <div class="charts-foot">
         <${Spans} last=${last.value} set=${(/** @type {number} */ n) => (last.value = n)} />
         <span class="charts-note">${words.zoom} ${points.length > 0 && html`<${Began} time=${points[0].time} />`}</span>
