@@ -14,6 +14,7 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 import subprocess
@@ -42,6 +43,9 @@ from mlitb.settings import Settings, SettingsError, prepare_data_dir, secret
 from mlitb.storage import Storage, StorageError
 
 log = logging.getLogger("mlitb")
+
+OPEN_FILES = 65_536
+"""A connection each; many systems begin with a thousand and allow more."""
 
 CHILD_START_S = 30.0
 CHILD_STOP_S = 3.0
@@ -299,6 +303,13 @@ def stop_on_signals(server: uvicorn.Server, runtime: Runtime) -> None:
         loop.add_signal_handler(number, stop)
 
 
+def allow_many_files() -> None:
+    """Let this process hold as many connections as the system lets it ask for."""
+    wanted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, allowed), most))
+
+
 async def up(settings: Settings, announce: Announce, *, with_data_server: bool = True) -> bool:
     """Run the master, and the data server unless it runs elsewhere, until a signal; raise StartFailed.
 
@@ -313,6 +324,7 @@ async def up(settings: Settings, announce: Announce, *, with_data_server: bool =
 
 async def _run(settings: Settings, prepared: Prepared, announce: Announce, with_data_server: bool) -> bool:
     projects, host = prepared.projects, bound_host(settings)
+    allow_many_files()
     if with_data_server:
         (await bind_patiently(host, settings.data_port, "--data-port", prepared.patient_s)).close()
     listener = bind(host, settings.port, "--port")

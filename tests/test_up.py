@@ -1,6 +1,7 @@
 """`mlitb up`: how it starts, how it refuses to, how it ends."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -130,3 +131,16 @@ def test_the_lan_link_is_for_visitors(tmp_path: Path) -> None:
         assert "token" not in line
         assert system.token not in line
         assert httpx.get(f"http://127.0.0.2:{system.port}/api/projects", trust_env=False).is_success
+
+
+def test_more_than_a_thousand_may_be_connected(tmp_path: Path) -> None:
+    few, most = 512, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    before = resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, (few, most))
+    try:
+        with running(tmp_path / "data", demo=False) as system:
+            master = system.process.pid
+            (child,) = (int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split())
+            for pid in (master, child):
+                until(lambda pid=pid: resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] > few, "it may open more")  # type: ignore[misc]
+    finally:
+        resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, before)

@@ -94,5 +94,5 @@ function Table({ env, report, typed, type }) {
 
 /** @param {{name: string, typed: string | undefined, type: (name: string, value: string) => void}} props */
 const Name = ({ name, typed, type }) => html`
-  <input type="text" data-testid="label-name" aria-label=${words.labelName(name)} maxlength="100" autocomplete="off" value=${typed ?? name} onInput=${(/** @type {any} */ event) => type(name, event.target.value)} />
+  <input type="text" data-testid="label-name" aria-label=${words.labelName(name)} title=${name} maxlength="100" autocomplete="off" value=${typed ?? name} onInput=${(/** @type {any} */ event) => type(name, event.target.value)} />
 `;

@@ -5,7 +5,7 @@ import { bytes, count, plural } from "../format.js";
 const and = (names) => (names.length < 2 ? (names[0] ?? "") : `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`);
 /** @typedef {{width: number, height: number, channels: number}} Size */
 /** @param {Size} size */
-const size = ({ width, height, channels }) => `${width} × ${height} ${channels === 1 ? "grey" : "colour"}`;
+const size = ({ width, height, channels }) => `${width}\u00a0×\u00a0${height} ${channels === 1 ? "grey" : "colour"}`;
 
 export const words = {
   title: "Data sets",
