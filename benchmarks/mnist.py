@@ -3,16 +3,20 @@
 Convolution 5×5 with 16 filters, max-pool 3/3, fully connected; AdaGrad.
 
     .venv/bin/python benchmarks/mnist.py --data mnist-train.zip --test-data mnist-test.zip
+    .venv/bin/python benchmarks/mnist.py --data mnist-train.zip --test-data mnist-test.zip --local-steps
 
 The prototype of 2015 on the same 8,000 + 1,000 pictures (T = 4 s, one worker, its best settings) computed 597 vectors
-a second and had a test error of 9.9 % after 50 iterations. Without --data it trains on scikit-learn's digits, and says
-so.
+a second and had a test error of 9.9 % after 50 iterations. With --local-steps it is the preset with local steps and
+T = 1.5 s, and the question is the test error after ten seconds of training, by the clock of the master's history.
+Without --data it trains on scikit-learn's digits, and says so.
 """
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,16 +37,17 @@ from tests.running import Running, running, until  # noqa: E402
 
 PROTOTYPE_VECTORS_PER_S = 597
 ERROR_BOUNDS = {50: 0.09, 100: 0.07}
+SPRINT_S, SPRINT_PERIOD_S, SPRINT_BOUND = 10.0, 1.5, 0.035
 STALL_S = 60
 """An iteration that takes longer than its period by so much never comes."""
 
 
-def create(page: Page, system: Running, side: int, data: Path, period: float) -> None:
+def create(page: Page, system: Running, side: int, data: Path, period: float, preset: str = "mnist") -> None:
     """Create the project with the paper's network and upload its data by clicks, as a researcher does."""
     page.goto(f"{system.master}/?token={system.token}")
     page.get_by_test_id("new-project").click()
     page.get_by_test_id("project-name").fill("mnist")
-    page.get_by_test_id("preset").select_option("mnist")
+    page.get_by_test_id("preset").select_option(preset)
     page.get_by_label("Width").fill(str(side))
     page.get_by_label("Height").fill(str(side))
     page.get_by_test_id("period").fill(str(period))
@@ -53,7 +58,11 @@ def create(page: Page, system: Running, side: int, data: Path, period: float) ->
 
 def test_error(system: Running, test_data: Path) -> tuple[int, float]:
     """Return the newest model's iteration and its error on the held-back pictures."""
-    text = system.visitor.get("/api/projects/mnist/model.json").text
+    return judged(system.visitor.get("/api/projects/mnist/model.json").text, test_data)
+
+
+def judged(text: str, test_data: Path) -> tuple[int, float]:
+    """Return a model's iteration and its error on the held-back pictures."""
     model, network = parse(text, Engine(resources.engine()))
     return model.iteration, Predictor(model, network).evaluate(test_data).metrics.error
 
@@ -80,6 +89,33 @@ def train(system: Running, page: Page, marks: list[int], period: float, test_dat
         }
 
 
+def sprint(system: Running, page: Page, seconds: float, test_data: Path) -> Iterator[dict[str, Any]]:
+    """Add one worker, train for so long, and give a row for the last model that was made within that time."""
+    if system.project("mnist")["status"]["state"] == "paused":
+        page.get_by_test_id("start").click()
+    page.get_by_test_id("add-worker").click()
+    reach(system, 1, STALL_S)
+    text, done = "", list[dict[str, Any]]()
+    while True:  # looked at often enough to see the newest that is in time
+        newest = system.visitor.get("/api/projects/mnist/model.json").text
+        iteration = json.loads(newest)["iteration"]
+        rows = system.visitor.get("/api/projects/mnist/history").json()
+        begun = rows[0]["time"] - SPRINT_PERIOD_S
+        history = [row for row in rows if row["iteration"] < iteration]
+        if history and history[-1]["time"] - begun > seconds:
+            break
+        text, done = newest, history
+        time.sleep(0.1)
+    system.owner.post("/api/projects/mnist/pause").raise_for_status()  # what follows needs the processor
+    made, error = judged(text, test_data)
+    yield {
+        "seconds of training": done[-1]["time"] - begun,
+        "iterations": made,
+        "test error": error,
+        "vectors an iteration": done[-1]["vectors"],
+    }
+
+
 @contextmanager
 def researcher() -> Iterator[Page]:
     """Open a browser."""
@@ -87,20 +123,23 @@ def researcher() -> Iterator[Page]:
         yield browser.new_page()
 
 
-def measure(data: Path, test_data: Path, side: int, marks: list[int], period: float, report: Report) -> None:
+Rows = Callable[[Running, Page], Iterator[dict[str, Any]]]
+
+
+def measure(data: Path, side: int, period: float, preset: str, rows: Rows, report: Report) -> None:
     """Run the whole thing once."""
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder) / "data", demo=False) as system,
         researcher() as page,
     ):
-        create(page, system, side, data, period)
-        report.rows.extend(train(system, page, marks, period, test_data))
+        create(page, system, side, data, period, preset)
+        report.rows.extend(rows(system, page))
         speed = computing_speed(system)
     report.at_least("vectors/s while computing against the prototype's", speed / PROTOTYPE_VECTORS_PER_S, 1.0)
     report.notes.append(
         f"{speed:,.0f} vectors/s while computing, {speed / PROTOTYPE_VECTORS_PER_S:.0f} times the prototype's "
-        f"{PROTOTYPE_VECTORS_PER_S}; T = {period:g} s, one worker, AdaGrad"
+        f"{PROTOTYPE_VECTORS_PER_S}; T = {period:g} s, one worker, preset {preset}"
     )
 
 
@@ -115,26 +154,44 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="zip of label folders to train on")
     parser.add_argument("--test-data", type=Path, help="zip of label folders to test on")
     parser.add_argument("--period", type=float, default=2.0, help="T in seconds (default 2)")
+    parser.add_argument("--local-steps", action="store_true", help="the preset with local steps, for ten seconds")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="ten iterations of half a second")
     return parser.parse_args()
 
 
+def run(given: argparse.Namespace, data: Path, test_data: Path, side: int, report: Report) -> None:
+    """Measure what was asked for."""
+    if given.local_steps:
+        seconds = 2 * SPRINT_PERIOD_S if given.quick else SPRINT_S
+        measure(data, side, SPRINT_PERIOD_S, "mnist-local", lambda s, page: sprint(s, page, seconds, test_data), report)
+        return
+    marks, period = ([10], 0.5) if given.quick else (sorted(ERROR_BOUNDS), given.period)
+    measure(data, side, period, "mnist", lambda s, page: train(s, page, marks, period, test_data), report)
+
+
+def check(given: argparse.Namespace, report: Report) -> None:
+    """Hold MNIST's figures against their bounds."""
+    for row in report.rows:
+        if given.local_steps:
+            report.at_most(f"test error after {SPRINT_S:g} s of training", row["test error"], SPRINT_BOUND)
+            continue
+        mark = max(mark for mark in ERROR_BOUNDS if mark <= row["iterations"])
+        report.at_most(f"test error after {mark} iterations", row["test error"], ERROR_BOUNDS[mark])
+
+
 def main() -> None:
     given = arguments()
     report = Report("The paper's network, one worker in Chromium")
-    marks = [10] if given.quick else sorted(ERROR_BOUNDS)
-    period = 0.5 if given.quick else given.period
     with tempfile.TemporaryDirectory() as folder:
         if given.data:
-            measure(given.data, given.test_data or given.data, 28, marks, period, report)
+            run(given, given.data, given.test_data or given.data, 28, report)
         else:
             report.notes.append("no --data: scikit-learn's digits, 8×8, instead of MNIST")
             path = digits_zip(Path(folder) / "digits.zip")
-            measure(path, path, 8, marks, period, report)
-    for row in report.rows if given.data and not given.quick else ():
-        mark = max(mark for mark in ERROR_BOUNDS if mark <= row["iterations"])
-        report.at_most(f"test error after {mark} iterations", row["test error"], ERROR_BOUNDS[mark])
+            run(given, path, path, 8, report)
+    if given.data and not given.quick:
+        check(given, report)
     report.print(given.json)
 
 

@@ -110,7 +110,22 @@ def test_every_preset_is_one_that_the_server_takes(owner: Page, system: Running)
         owner.wait_for_url(f"**/project/preset-{preset}")
         settings = system.project(f"preset-{preset}")["settings"]
         assert settings["learning_rate"] > 0.01
-        assert settings["warmup"] > 0
+        assert settings["warmup"] > 0 or settings["local_steps"]
+
+
+def test_local_steps_come_and_go_with_their_preset(owner: Page, system: Running) -> None:
+    owner.get_by_test_id("new-project").click()
+    for name, presets, local in (("Local", ["mnist-local"], True), ("Not local", ["mnist-local", "mnist"], False)):
+        if not owner.get_by_role("dialog").is_visible():
+            owner.goto(system.master)
+            owner.get_by_test_id("new-project").click()
+        owner.get_by_test_id("project-name").fill(name)
+        for preset in presets:
+            owner.get_by_test_id("preset").select_option(preset)
+        owner.get_by_test_id("create").click()
+        owner.wait_for_url(f"**/project/{name.lower().replace(' ', '-')}")
+        settings = system.project(name.lower().replace(" ", "-"))["settings"]
+        assert (settings["local_steps"], settings["optimizer"]) == (local, "sgd" if local else "adagrad")
 
 
 def test_how_a_layer_learns_is_chosen_at_its_creation(owner: Page, system: Running) -> None:

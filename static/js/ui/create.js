@@ -18,7 +18,10 @@ const EDITED = "edited"; // a preset that was changed
 const words = text.create;
 
 /** @param {import("./presets.js").Preset} preset */
-const ratesOf = (preset) => ({ learning_rate: String(preset.learning_rate), warmup: String(preset.warmup) });
+const ratesOf = (preset) => ({ ...PLAIN, learning_rate: String(preset.learning_rate), warmup: String(preset.warmup), ...preset.hyper });
+
+/** What some preset sets, as it is in all others. @type {Record<string, string>} */
+const PLAIN = Object.fromEntries(HYPER.filter(({ key }) => PRESETS.some(({ hyper }) => hyper && key in hyper)).map(({ key, value }) => [key, String(value)]));
 
 /** @param {string} id @returns {Draft} */
 function draftOf(id) {
@@ -158,8 +161,9 @@ function NetworkFields({ draft, set, problem }) {
   const choose = (/** @type {Event} */ event) => {
     const id = typed(event);
     if (id === OWN) return set({ preset: OWN, json: pretty(layers) });
-    const { edits, period, hyper } = draftOf(id);
-    set({ preset: id, edits: { ...edits, past: [...draft.edits.past, draft.edits.layers] }, period, hyper: { ...draft.hyper, learning_rate: hyper.learning_rate, warmup: hyper.warmup } });
+    const { edits, period, preset } = draftOf(id);
+    const known = PRESETS.find((one) => one.id === preset) ?? PRESETS[0];
+    set({ preset, edits: { ...edits, past: [...draft.edits.past, draft.edits.layers] }, period, hyper: { ...draft.hyper, ...ratesOf(known) } });
   };
   const edit = (/** @type {import("./editor.js").Edits} */ edits) => set({ edits, preset: EDITED });
   return html`

@@ -41,7 +41,7 @@ const KNOWN = [
   { key: "seed", group: "iteration", kind: "number", value: "", min: 0 },
   { key: "close_when_saturated", group: "iteration", kind: "switch", value: false },
   { key: "local_steps", group: "local", kind: "switch", value: false },
-  { key: "local_rate", group: "local", kind: "number", value: 0.05, min: 0, max: 10, when: local },
+  { key: "local_rate", group: "local", kind: "number", value: 0.01, min: 0, max: 10, when: local },
   { key: "local_momentum", group: "local", kind: "number", value: 0.9, min: 0, max: 0.99999, when: local },
   { key: "local_batch", group: "local", kind: "choice", choices: [1, 4, 16], value: 16, when: local },
 ];

@@ -2,7 +2,7 @@
 import { presets as said } from "./training/text.js";
 
 /** @typedef {import("./types").Layer} Layer @typedef {import("./types").Size} Size */
-/** @typedef {{id: string, size: Size, period: number, learning_rate: number, warmup: number, body: Layer[]}} Network @typedef {Network & {name: string, note: string}} Preset */
+/** @typedef {{id: string, size: Size, period: number, learning_rate: number, warmup: number, hyper?: Record<string, string>, body: Layer[]}} Network @typedef {Network & {name: string, note: string}} Preset */
 
 /** @param {number} filters @param {number} kernel @returns {Layer} */
 const conv = (filters, kernel) => ({ type: "conv", filters, kernel, stride: 1, padding: (kernel - 1) / 2 });
@@ -31,6 +31,15 @@ const NETWORKS = [
     period: 4,
     learning_rate: 0.1,
     warmup: 20,
+    body: [conv(16, 5), relu, pool(3), ...head],
+  },
+  {
+    id: "mnist-local",
+    size: { width: 28, height: 28, channels: 1 },
+    period: 1.5,
+    learning_rate: 1, // of SGD: the mean of what the workers found, as it is
+    warmup: 0,
+    hyper: { optimizer: "sgd", local_steps: "true", local_rate: "0.007", local_momentum: "0.9" },
     body: [conv(16, 5), relu, pool(3), ...head],
   },
   {
