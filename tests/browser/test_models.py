@@ -178,6 +178,7 @@ def test_the_owner_says_what_a_model_is(owner: Page, system: Running) -> None:
     name = project(system, "Described")
     owner.goto(f"{system.master}/project/{name}")
     owner.get_by_test_id("model-forms").click()
+    owner.get_by_test_id("about-description").fill("Tells digits apart")
     owner.get_by_test_id("about-author").fill("A. N. Other")
     owner.get_by_test_id("about-licence").fill("CC0")
     owner.get_by_test_id("about-save").click()
@@ -186,6 +187,7 @@ def test_the_owner_says_what_a_model_is(owner: Page, system: Running) -> None:
     owner.reload()
     owner.get_by_test_id("model-forms").click()
     expect(owner.get_by_test_id("about-author")).to_have_value("A. N. Other")
+    expect(owner.get_by_test_id("about-description")).to_have_value("Tells digits apart")
 
 
 def test_a_new_project_starts_from_a_projects_model(owner: Page, system: Running) -> None:

@@ -6,7 +6,6 @@ import { bytes, count, plural, seconds, span } from "./format.js";
 export const text = {
   product: "MLitB",
   skip: "Skip to the content",
-  tagline: "People train one neural network together, from their browsers.",
   projects: "Projects",
   loading: "Loading …",
   cancel: "Cancel",
@@ -14,7 +13,6 @@ export const text = {
   again: "Try again",
   dismiss: "Dismiss",
   footer: "Gradients are computed in your browser. Closing the tab stops everything.",
-  noScript: "This page trains a neural network in your browser, so it needs JavaScript. Allow it for this site, then load the page again.",
 
   unloaded: "This page could not be loaded. Check the connection, then try again.",
   classify: "Classify pictures",
@@ -51,7 +49,6 @@ export const text = {
     emptyOwner: "Describe a network, give it pictures, share its link. It takes about a minute.",
     emptyVisitor: "The owner of this server can create one: open the link with the token that was printed when the server started.",
     first: "Create the first project",
-    neverTrained: "not trained yet",
   },
 
   checkpoints: {
@@ -82,7 +79,6 @@ export const text = {
     loss: "Loss",
     lossHint: "Mean cross-entropy of the last iteration",
     power: "Vectors per second",
-    powerUnit: "vectors/s",
     powerShort: "Vectors/s",
     all: "from all workers",
     efficiencyNote: "of what T allows",
@@ -155,11 +151,9 @@ export const text = {
     resumeOf: (/** @type {number} */ n) => `Resume worker ${n}`,
     removeOf: (/** @type {number} */ n) => `Remove worker ${n}`,
     cached: "Cached",
-    cachedOf: (/** @type {number} */ cached, /** @type {number} */ allocated) => `${count(cached)} of ${count(allocated)} vectors`,
     power: "Power",
     powerHint: "Vectors per second while it computes",
     contributed: "Contributed",
-    vectors: (/** @type {number} */ n) => plural(n, "vector", "vectors"),
     intensity: "Intensity",
     gentle: "Gentle",
     gentleHint: "30 % of the time: cool and quiet",
@@ -199,7 +193,6 @@ export const text = {
     all: "All",
     show: "Show",
     device: "Device",
-    role: "Role",
     state: "State",
     data: "Cached / allocated",
     power: "Power",
@@ -219,7 +212,6 @@ export const text = {
     pause: "Pause",
     reboot: "Reboot",
     remove: "Remove",
-    more: "More",
     rebootTitle: (/** @type {string} */ name) => `Reboot ${name}?`,
     rebootText: (/** @type {number} */ iteration, /** @type {string} */ error) =>
       `It starts again from new random parameters. ${lost(iteration, error)} Its history goes, too; the data and the settings stay, and iterations are counted on. Download the model first if you want to keep it.`,
@@ -287,7 +279,6 @@ export const text = {
     notZip: (/** @type {string} */ name) => `${name} is not a zip file. Put your picture folders into a zip, then drop it here.`,
     one: "Drop one zip at a time.",
     size: (/** @type {number} */ n) => bytes(n),
-    unreadable: "The data server did not tell the labels of this data. Training goes on; load the page again later to see them.",
   },
 
   settings: {
@@ -297,9 +288,6 @@ export const text = {
     saved: "Saved. They hold from the next iteration on.",
     unchanged: "Nothing has changed.",
     number: (/** @type {string} */ label) => `${label} must be a number.`,
-    defaults: "default",
-    none: "off",
-    other: "Other settings",
     teaching: "Volunteers may teach",
     teachingHint: "Anyone with the link may add pictures and labels, which stay",
   },
@@ -319,7 +307,6 @@ export const text = {
   network: {
     title: "Network",
     layer: "Layer",
-    options: "Options",
     output: "Output",
     parameters: "Parameters",
     total: (/** @type {number} */ n) => `${plural(n, "parameter", "parameters")}`,
@@ -421,7 +408,6 @@ export const text = {
     share: "Your share",
     time: "Time",
     contributed: "Contributed",
-    power: "Power",
     error: "Network's error",
     others: (/** @type {number} */ n) => (n ? `Together with ${plural(n, "other worker", "other workers")}.` : "You are the first."),
     charging: "This browser does not tell whether the device is charging, so it cannot wait for that. Plug it in for longer sessions.",
@@ -467,7 +453,6 @@ export const text = {
   },
 
   slept: (/** @type {number} */ s) => `This tab slept for ${span(s)}. Your workers go on now.`,
-  refused: (/** @type {string} */ reason) => sentence(reason),
   removed: "This project was removed by its owner. Your workers for it have stopped.",
   notFound: "There is nothing at this address.",
   notFoundTitle: "Not found",
