@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -81,29 +82,35 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     with ExitStack() as stack:
 
         def start(
-            limits: Limits | None = None, folder: Path | None = None, send_buffer: int = 0, **options: Any
+            limits: Limits | None = None,
+            folder: Path | None = None,
+            send_buffer: int = 0,
+            certificate: Path | None = None,
+            **options: Any,
         ) -> Served:
             settings = Settings(folder or tmp_path / "data", SECRET, limits=limits or Limits(), **options)
-            return stack.enter_context(_serving(settings, send_buffer))
+            return stack.enter_context(_serving(settings, send_buffer, certificate))
 
         yield start
 
 
 @contextmanager
-def _serving(settings: Settings, send_buffer: int) -> Iterator[Served]:
+def _serving(settings: Settings, send_buffer: int, certificate: Path | None) -> Iterator[Served]:
     app = create_app(settings)
     protocol = quick_protocol(app.state.shards, settings, app.state.counters)
     options = {"loop": "uvloop", "http": protocol, "log_level": "warning", "timeout_graceful_shutdown": 1}
+    options |= {"ssl_certfile": certificate} if certificate else {}
     server = uvicorn.Server(uvicorn.Config(app, **options))  # type: ignore[arg-type]
     with socket.socket() as listener:
         if send_buffer:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http{'s' * bool(certificate)}://127.0.0.1:{listener.getsockname()[1]}"
+        trusted = ssl.create_default_context(cafile=certificate) if certificate else False
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         until(lambda: server.started)
-        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False, verify=trusted) as client:
             yield Served(client, settings, app.state.store, server)
         server.should_exit = True
         thread.join()

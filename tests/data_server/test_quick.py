@@ -1,6 +1,10 @@
 """The short way to a shard answers as the ordinary one does, and takes nothing that is not its own."""
 
+import hashlib
 import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -91,3 +95,16 @@ def test_requests_are_counted_and_a_deleted_shard_is_gone(shard: Shard) -> None:
         assert client.get("/healthz").json()["counters"]["requests"] == before + 4
         client.delete("/datasets/d1", headers=bearer("delete"))
         assert client.get(shard.path).status_code == 404
+
+
+def test_encrypted_answers_are_the_same(serve: Callable[..., Served], tmp_path: Path) -> None:
+    both = tmp_path / "certificate.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
+    command = ["openssl", "req", "-x509", *kind, "-days", "2", *names, "-keyout", str(both), "-out", "-"]
+    certificate = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    both.write_text(both.read_text() + certificate)
+    shard = shard_of(serve(certificate=both), make_zip(labelled()))
+    ordinary = shard.served.client.get(shard.path, headers={"if-none-match": '"something else"'})
+    assert [shard.served.client.get(shard.path).content for _ in range(3)] == [ordinary.content] * 3
+    assert hashlib.sha256(ordinary.content).hexdigest() == shard.path[8:72]
