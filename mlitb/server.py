@@ -155,6 +155,10 @@ def _add_pages(app: FastAPI, shell: Shell) -> None:
     async def classify_page(request: Request, project: str) -> Response:
         return page(request, "classify.html", project)
 
+    @app.get("/project/{project}/statistics", include_in_schema=False)
+    async def statistics_page(request: Request, project: str) -> Response:
+        return page(request, "statistics.html", project)
+
     @app.get("/join/{project}", include_in_schema=False)
     async def join_page(request: Request, project: str) -> Response:
         return page(request, "join.html", project)

@@ -16,7 +16,7 @@ const MOST_COUNTED = 100; // labels whose counts the master takes (core/held_out
 /** @typedef {import("./protocol.js").Shard} Shard */
 /** @typedef {{hash: string, first: number, pixels: Uint8Array, labels: Int32Array, n: number}} Batch */
 /** @typedef {{pixels: Uint8Array, labels: Uint16Array}} Pictures */
-/** @typedef {{hash: string, index: number, label: number, predicted: number, probability: number, pixels: Uint8Array}} Worst */
+/** @typedef {{hash: string, index: number, label: number, predicted: number, probability: number, sure: number, pixels: Uint8Array}} Worst the probabilities of its label, and of the answer */
 /**
  * @typedef {object} Report
  * @property {number} iteration
@@ -164,7 +164,7 @@ export class Tally {
       const rank = own.reduce((above, p, other) => above + Number(p > own[label] || (p === own[label] && other < label)), 0);
       this.confusion[label][predicted] += 1;
       if (rank < this.ranks.length) this.ranks[rank] += 1;
-      const seen = {hash, index: first + i, label, predicted, probability: own[label]};
+      const seen = {hash, index: first + i, label, predicted, probability: own[label], sure: own[predicted]};
       if (predicted !== label) this.keep(seen, pixels.subarray(i * length, (i + 1) * length));
     }
   }
@@ -190,18 +190,22 @@ export class Tally {
 }
 
 /**
- * Precision, recall and F1 of each label, 0 where there is nothing to divide by (as scikit-learn has it).
+ * Precision, recall and F1 of a label from its counts, 0 where there is nothing to divide by (as scikit-learn has it).
+ * @param {number} support pictures of it
+ * @param {number} claimed answers that name it
+ * @param {number} right
+ */
+export function scored(support, claimed, right) {
+  const share = (/** @type {number} */ part, /** @type {number} */ whole) => (whole ? part / whole : 0);
+  return {precision: share(right, claimed), recall: share(right, support), f1: share(2 * right, claimed + support), support};
+}
+
+/**
  * @param {number[][]} confusion [label][predicted]
- * @returns {{precision: number, recall: number, f1: number, support: number}[]}
+ * @returns {ReturnType<typeof scored>[]} of each label
  */
 export function perLabel(confusion) {
-  return confusion.map((row, label) => {
-    const right = row[label];
-    const support = row.reduce((sum, n) => sum + n, 0);
-    const claimed = confusion.reduce((sum, other) => sum + other[label], 0);
-    const [precision, recall] = [claimed ? right / claimed : 0, support ? right / support : 0];
-    return {precision, recall, f1: right ? (2 * precision * recall) / (precision + recall) : 0, support};
-  });
+  return confusion.map((row, label) => scored(sum(row), sum(confusion.map(other => other[label])), row[label]));
 }
 
 /**

@@ -10,7 +10,16 @@ from playwright.sync_api import BrowserContext, Page
 
 from tests.running import Running
 
-PATHS = ("/", "/project/digits", "/join/digits", "/project/digits/classify", "/data", "/data/d1", "/nothing")
+PATHS = (
+    "/",
+    "/project/digits",
+    "/join/digits",
+    "/project/digits/classify",
+    "/project/digits/statistics",
+    "/data",
+    "/data/d1",
+    "/nothing",
+)
 WIDTHS = (360, 390, 768, 1440, 2560)
 THEMES = ("light", "dark")
 

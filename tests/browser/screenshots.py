@@ -76,6 +76,13 @@ def without_data(page: Page, system: Running) -> None:
     expect(page.get_by_text("Drop a zip of picture folders here")).to_be_visible()
 
 
+def statistics(page: Page, system: Running) -> None:
+    """Show how the newest network does on the test set."""
+    page.goto(f"{system.master}/project/digits/statistics")
+    expect(page.get_by_test_id("confusion")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
 def removing(page: Page, system: Running) -> None:
     """Show the question before a project is removed."""
     page.goto(f"{system.master}/project/digits")
@@ -130,6 +137,7 @@ def not_found(page: Page, system: Running) -> None:
 
 PAGES: dict[str, Visit] = {
     "projects": projects, "new-project": new_project, "wrong-layers": wrong_layers, "project": training,
+    "project-statistics": statistics,
     "project-without-data": without_data, "remove": removing, "join": joining, "join-lending": lending,
     "project-classify": classifying,
     "data-sets": data_sets, "data-set": data_set, "not-found": not_found,

@@ -191,6 +191,7 @@ function start(boss) {
     pages: {
       classify: () => import("./classify.js").then(({ ClassifyPage }) => ClassifyPage),
       data: () => import("./datasets.js").then(({ DatasetsPage }) => DatasetsPage),
+      statistics: () => import("./statistics.js").then(({ StatisticsPage }) => StatisticsPage),
     },
     secure: isSecureContext,
   };

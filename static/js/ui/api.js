@@ -75,6 +75,8 @@ export function makeApi(request, tus, dataUrl, words) {
     remove: (id) => master("DELETE", at(id)),
     attach: (id, dataset) => master("POST", `${at(id)}/data`, { dataset }),
     teach: (id, zip) => ask(words.unreachable, "POST", `/api${at(id)}/pictures`, { zip }),
+    tests: (id) => master("GET", `${at(id)}/tests`),
+    testOn: (id, part, dataset) => master("PUT", `${at(id)}/test`, dataset ? { part, dataset } : { part }),
     checkpoints: (id) => master("GET", `${at(id)}/checkpoints`),
     restore: (id, iteration) => master("POST", `${at(id)}/checkpoints/${iteration}/restore`),
     branch: (id, iteration, name) => master("POST", `${at(id)}/checkpoints/${iteration}/branch`, { name }),

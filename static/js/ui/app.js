@@ -21,7 +21,7 @@ export function App({ env }) {
     <${ConnectionBanner} env=${env} />
     <main id="main" tabindex="-1">
       ${page === "projects" && html`<${ProjectsPage} env=${env} />`} ${page === "project" && html`<${ProjectPage} env=${env} id=${id} key=${id} />`}
-      ${(page === "classify" || page === "data") && html`<${Later} env=${env} name=${page} id=${id} key=${id} />`}
+      ${(page === "classify" || page === "statistics" || page === "data") && html`<${Later} env=${env} name=${page} id=${id} key=${`${page} ${id}`} />`}
       ${page === "join" && html`<${JoinPage} env=${env} id=${id} key=${id} />`} ${page === "unknown" && html`<${NotFound} />`}
     </main>
     <footer class="foot"><p>${text.footer}</p></footer>
@@ -54,7 +54,7 @@ const Header = ({ env }) => html`
 
 /** What this page gives right now, on every page. @param {{env: Env}} props */
 function MyWork({ env }) {
-  const mine = env.live.workers.value.filter(({ role }) => role !== "classify"); // that one works for this person
+  const mine = env.live.workers.value.filter(({ role }) => role === "trainer"); // the others give nothing to the training
   if (!mine.length) return null;
   const total = count(mine.reduce((sum, worker) => sum + worker.total, 0));
   const label = text.mine.pillLabel(mine.length, total);

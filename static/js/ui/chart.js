@@ -4,6 +4,7 @@ import { count, fileName, moment, span } from "./format.js";
 import { counted, csvOf } from "./history.js";
 import { Icon } from "./icons.js";
 import { html, useEffect, useMemo, useRef, useSignal } from "./preact.js";
+import { withTests } from "./tests.js";
 import { text } from "./text.js";
 import uPlot from "./uplot.js";
 
@@ -13,13 +14,14 @@ const HEIGHT = 208; // CSS pixels; fixed, so that nothing moves when data arrive
 const SPANS = [0, 1000, 100]; // iterations to look back; 0: all
 const words = text.chart;
 
-/** @param {{env: Env, id: string, points: Point[], name: string}} props */
-export function Charts({ env, id, points, name }) {
+/** @param {{env: Env, id: string, points: Point[], name: string, figures?: Figure[]}} props */
+export function Charts({ env, id, points, name, figures = FIGURES }) {
   const last = useSignal(0);
-  const exportCsv = () => env.api.history(id).then((all) => env.save(`${fileName(name)}-history.csv`, new Blob([csvOf(counted(all))], { type: "text/csv" })));
+  const exportCsv = () =>
+    Promise.all([env.api.history(id), env.api.tests(id)]).then(([all, tests]) => env.save(`${fileName(name)}-history.csv`, new Blob([csvOf(withTests(counted(all), tests))], { type: "text/csv" })));
   const devices = new Map((env.live.roster.value?.rows ?? []).map(({ client, device }) => [String(client), device]));
   const device = (/** @type {string} */ identity) => words.device(devices.get(identity) ?? "", identity);
-  const drawn = useMemo(() => FIGURES.map((figure) => ({ figure, lines: figure.lines(points, device) })), [points, devices.size]);
+  const drawn = useMemo(() => figures.map((figure) => ({ figure, lines: figure.lines(points, device) })), [points, devices.size]);
   return html`
     <section class="charts" aria-label=${words.region}>
       ${drawn.map(({ figure, lines }) => html`<${Chart} key=${figure.key} env=${env} figure=${figure} lines=${lines} points=${points} last=${last.value} name=${name} />`)}
@@ -113,7 +115,7 @@ function Chart({ env, figure, lines, points, last, name }) {
   const savePng = () => plot.current && savePicture(env, plot.current, figure, lines, `${file}.png`);
   const saveCsv = () => env.save(`${file}.csv`, new Blob([csvOfLines(points, lines)], { type: "text/csv" }));
   return html`
-    <figure class="panel chart" data-testid=${`chart-${figure.key}`} data-points=${points.length}>
+    <figure class="panel chart" data-testid=${`chart-${figure.key}`} data-points=${points.filter(({ power }) => power >= 0).length}>
       <figcaption class="chart-head">
         <span class="chart-name">${figure.name}</span><span class="chart-note">${figure.note}</span>
         <span class="grow"></span>

@@ -1,5 +1,5 @@
 // The kept checkpoints of a project: go back to one, branch a new project from it, download it; and the word that saving fails.
-import { bytes, count, loss, moment } from "./format.js";
+import { bytes, count, loss, moment, percent } from "./format.js";
 import { Icon } from "./icons.js";
 import { Confirm, Dialog, Field, Problem } from "./parts.js";
 import { html, useEffect, useSignal } from "./preact.js";
@@ -45,13 +45,14 @@ const Rows = ({ env, id, rows, choose }) => html`
   <div class="table-scroll" tabindex="0" role="region" aria-label=${words.title}>
     <table>
       <thead>
-        <tr><th scope="col">${words.iteration}</th><th scope="col">${words.saved}</th><th scope="col">${text.stat.loss}</th><th scope="col">${words.size}</th><th scope="col">${words.actions}</th></tr>
+        <tr><th scope="col">${words.iteration}</th><th scope="col">${words.saved}</th><th scope="col">${words.testError}</th><th scope="col">${text.stat.loss}</th><th scope="col">${words.size}</th><th scope="col">${words.actions}</th></tr>
       </thead>
       <tbody>
         ${rows.map(
           (row) => html`<tr key=${row.iteration} data-testid="checkpoint-row">
             <td>${count(row.iteration)} ${row.best && html`<span class="tag">${words.best}</span>`}</td>
             <td>${moment(row.saved)}</td>
+            <td>${percent(row.test_error ?? -1)}</td>
             <td>${loss(row.loss ?? -1)}</td>
             <td>${bytes(row.bytes)}</td>
             <td class="row">

@@ -34,10 +34,17 @@ function latencies(points, device) {
   return [line("latency_ms", words.median, "--latency")(points), ...(shown.length > 1 ? each : [])];
 }
 
+/** Of the training, and where it was measured of the test set: the same unit, so the same chart. @param {"error" | "loss"} key @param {string} name @returns {(points: Point[]) => Line[]} */
+const tested = (key, name) => (points) => {
+  const test = line(`test_${key}`, words.test, "--test", false)(points);
+  const both = test.values.some((value) => value !== null);
+  return both ? [line(key, words.training, `--${key}`)(points), test] : [line(key, name, `--${key}`)(points)];
+};
+
 /** @type {Figure[]} */
 export const FIGURES = [
-  { key: "error", name: words.error, note: words.errorNote, show: percent, tick: wholePercent, lines: (points) => [line("error", words.error, "--error")(points)] },
-  { key: "loss", name: words.loss, note: words.lossNote, show: loss, tick: (value) => String(value), lines: (points) => [line("loss", words.loss, "--loss")(points)] },
+  { key: "error", name: words.error, note: words.errorNote, show: percent, tick: wholePercent, lines: tested("error", words.error) },
+  { key: "loss", name: words.loss, note: words.lossNote, show: loss, tick: (value) => String(value), lines: tested("loss", words.loss) },
   {
     key: "power",
     name: words.power,

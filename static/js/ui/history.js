@@ -71,6 +71,6 @@ export function useHistory(env, id) {
 
 /** All points as comma-separated values, with a head line. @param {Point[]} points */
 export function csvOf(points) {
-  const columns = /** @type {(keyof Point)[]} */ (["iteration", "time", "error", "loss", "vectors", "power", "trainers", "efficiency", "learning_rate", "latency_ms", "bytes_in", "bytes_out"]);
+  const columns = /** @type {(keyof Point)[]} */ (["iteration", "time", "error", "loss", "test_error", "test_loss", "vectors", "power", "trainers", "efficiency", "learning_rate", "latency_ms", "bytes_in", "bytes_out"]);
   return [columns.join(","), ...points.map((point) => columns.map((column) => point[column] ?? "").join(","))].join("\n") + "\n";
 }

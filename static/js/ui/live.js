@@ -20,6 +20,7 @@ export function connect(boss, owner, now) {
     paused: signal(/** @type {ReadonlySet<number>} */ (new Set())),
     refusal: signal(/** @type {import("./types").Refusal | null} */ (null)),
     removed: signal(""),
+    report: signal(/** @type {import("./statistics/types").Evaluated | null} */ (null)),
     slept: signal(0),
   };
   /** @type {Set<(said: any) => void>} */
@@ -57,6 +58,9 @@ function hear(live, said, now) {
       return;
     case "slept":
       live.slept.value = said.ms;
+      return;
+    case "told":
+      if (said.what === "report") live.report.value = { project: said.project, ...said.report };
       return;
     case "removed":
       live.removed.value = said.project;

@@ -154,13 +154,15 @@ function MyRow({ env, worker, n }) {
   const held = worker.allocated ? Math.min(1, worker.cached / worker.allocated) : 0;
   const failed = state === "failed";
   const why = [sentence(worker.reason), failed || !worker.reason ? text.workerHint[state] : ""].filter(Boolean).join(" ");
-  useEffect(() => void (env.said.value = `${words.name(n)}: ${text.worker[state] ?? state}`), [state === "working", state === "failed", paused]);
+  const looks = worker.role !== "trainer";
+  const name = looks ? text.role[worker.role] : words.name(n);
+  useEffect(() => void (env.said.value = `${name}: ${text.worker[state] ?? state}`), [state === "working", state === "failed", paused]);
   const toggle = () => env.live.tune(worker.worker, { paused: !paused });
   return html`
-    <li class="worker-row" data-testid="worker-row" data-worker=${worker.worker}>
+    <li class="worker-row" data-testid=${looks ? `${worker.role}-row` : "worker-row"} data-worker=${worker.worker}>
       <div class="worker-head">
         <span class=${`dot ${state}`} aria-hidden="true"></span>
-        <span class="worker-name">${words.name(n)}</span>
+        <span class="worker-name">${name}</span>
         <span class="worker-state" data-testid="worker-state" data-state=${state}>${text.worker[state] ?? state}</span>
         <span class="grow"></span>
         ${!failed && html`<button type="button" class="quiet icon-only" data-testid=${paused ? "resume-worker" : "pause-worker"} aria-label=${paused ? words.resumeOf(n) : words.pauseOf(n)} title=${paused ? words.resume : words.pause} onClick=${toggle}>
@@ -176,8 +178,9 @@ function MyRow({ env, worker, n }) {
           <dt>${words.cached}</dt>
           <dd>${count(worker.cached)}<span class="unit">/ ${count(worker.allocated)}</span></dd>
         </div>
-        <div title=${words.powerHint}><dt>${words.power}</dt><dd>${count(worker.power)}<span class="unit">/s</span></dd></div>
-        <div><dt>${words.contributed}</dt><dd data-testid="worker-total">${count(worker.total)}</dd></div>
+        ${!looks && html`<div title=${words.powerHint}><dt>${words.power}</dt><dd>${count(worker.power)}<span class="unit">/s</span></dd></div>
+        <div><dt>${words.contributed}</dt><dd data-testid="worker-total">${count(worker.total)}</dd></div>`}
+        ${looks && html`<div><dt>${text.stat.iteration}</dt><dd>${count(worker.iteration)}</dd></div>`}
       </dl>
       ${why && html`<p class=${failed ? "worker-why bad" : "worker-why"}>${why}</p>`}
     </li>

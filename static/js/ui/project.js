@@ -10,11 +10,13 @@ import { MyWorkers } from "./mine.js";
 import { NetworkTable } from "./network.js";
 import { OwnerControls } from "./owner.js";
 import { Badge, LaterPanel, Problem } from "./parts.js";
-import { html, useEffect, useSignal } from "./preact.js";
+import { html, useEffect, useMemo, useSignal } from "./preact.js";
 import { SettingsPanel } from "./settings.js";
 import { describe, inputSize, parameterCount } from "./shapes.js";
 import { Strip } from "./strip.js";
 import { AllWorkers } from "./table.js";
+import { TestPanel } from "./testset.js";
+import { useTests, withTests } from "./tests.js";
 import { sentence, text } from "./text.js";
 import { useUpload } from "./upload.js";
 
@@ -34,7 +36,7 @@ export function useProject(env, id) {
     );
   const live = env.live.status.value;
   const status = live?.project === id ? live : project.value?.status ?? null;
-  useEffect(() => void load(), [id, status?.labels, status?.data_vectors, status?.period]);
+  useEffect(() => void load(), [id, status?.labels, status?.data_vectors, status?.period, status?.test_vectors]);
   useEffect(() => env.live.watch(id), [id]);
   return { project: project.value, status, problem: problem.value, load };
 }
@@ -76,11 +78,15 @@ export function ProjectPage({ env, id }) {
 const EMPTY = {
   ...{ project: "", state: "", why: "", iteration: NaN, period: NaN, error: -1, loss: -1, vectors: 0, power: NaN },
   ...{ trainers: NaN, clients: 0, efficiency: -1, data_vectors: NaN, labels: 0, remaining_ms: 0 },
+  ...{ test_vectors: 0, test_iteration: -1, test_error: -1, test_loss: -1 },
 };
 
 /** @param {{env: Env, id: string, name: string, project: Project | null, status: Status | null, load: () => void}} props */
 function Body({ env, id, name, project, status, load }) {
-  const { points, problem } = useHistory(env, id);
+  const history = useHistory(env, id);
+  const { tests, problem: untold } = useTests(env, id);
+  const points = useMemo(() => withTests(history.points, tests), [history.points, tests]);
+  const problem = history.problem || untold;
   const upload = useUpload(env, project, load);
   const owner = env.live.owner.value;
   const panel = project && status && html`<${DataPanel} env=${env} project=${{ ...project, status }} upload=${upload} />`;
@@ -96,6 +102,7 @@ function Body({ env, id, name, project, status, load }) {
       </div>
       <div class="cell-more">
         ${!first && panel}
+        ${project && status && project.datasets.length > 0 && html`<${TestPanel} env=${env} project=${project} status=${status} tests=${tests} load=${load} />`}
         ${project && html`<${Invite} env=${env} id=${id} />`}
       </div>
     </div>

@@ -3,8 +3,8 @@
 /** @param {string} path @returns {import("./types").Route} */
 export function readRoute(path) {
   if (path === "/") return { page: "projects", id: "" };
-  const classify = /^\/project\/([^/]+)\/classify\/?$/.exec(path);
-  if (classify) return { page: "classify", id: decodeURIComponent(classify[1]) };
+  const own = /^\/project\/([^/]+)\/(classify|statistics)\/?$/.exec(path);
+  if (own) return { page: /** @type {"classify" | "statistics"} */ (own[2]), id: decodeURIComponent(own[1]) };
   const data = /^\/data(?:\/([^/]+))?\/?$/.exec(path);
   if (data) return { page: "data", id: decodeURIComponent(data[1] ?? "") };
   const found = /^\/(project|join)\/([^/]+)\/?$/.exec(path);

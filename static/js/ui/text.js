@@ -53,7 +53,8 @@ export const text = {
 
   checkpoints: {
     title: "Checkpoints",
-    lead: "What the server keeps of this project: the newest, and the one with the smallest loss.",
+    lead: "What the server keeps of this project: the newest, and the best: that with the smallest test error, or without a test set the smallest loss.",
+    testError: "Test error",
     none: "Nothing is kept yet: the first checkpoint comes with the first data.",
     iteration: "Iteration",
     saved: "Saved",
@@ -96,6 +97,8 @@ export const text = {
   },
 
   chart: {
+    training: "Training",
+    test: "Test",
     error: "Error",
     errorNote: "wrong answers",
     loss: "Loss",

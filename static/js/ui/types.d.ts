@@ -21,6 +21,10 @@ export interface Status {
   data_vectors: number;
   labels: number;
   remaining_ms: number;
+  test_vectors: number;
+  test_iteration: number;
+  test_error: number;
+  test_loss: number;
 }
 
 export interface Project {
@@ -32,6 +36,7 @@ export interface Project {
   status: Status;
   datasets: { dataset: string; cut: string; vectors: number; labels: string[]; mode: string }[];
   about: About;
+  test: TestSet;
 }
 
 export type About = { description: string; author: string; licence: string };
@@ -56,6 +61,8 @@ export interface Point {
   vectors: number;
   power: number;
   trainers: number;
+  test_error?: number;
+  test_loss?: number;
   /** What only the history has: a live point gets it when the history is read again. */
   efficiency?: number;
   learning_rate?: number;
@@ -76,6 +83,30 @@ export interface LogEntry {
   times: number;
 }
 
+/** One evaluation on the test set; `iteration` counts those done before it. */
+export interface Evaluation {
+  iteration: number;
+  time: number;
+  error: number;
+  loss: number;
+  count: number;
+}
+
+export type TestPart = "auto" | "test" | "validation" | "upload" | "none";
+
+/** What a project is tested on. */
+export interface TestSet {
+  wished: TestPart;
+  part: TestPart;
+  dataset: string;
+  vectors: number;
+  counts: Record<string, number>;
+  unknown: Record<string, number>;
+  identity: string;
+  /** The newest report; `labels`: pictures, answers, right answers of each label, none above a hundred. */
+  last: { iteration?: number; error?: number; loss?: number; count?: number; labels?: [number, number, number][] };
+}
+
 export interface Checkpoint {
   iteration: number;
   saved: number;
@@ -83,6 +114,7 @@ export interface Checkpoint {
   labels: number | null;
   loss: number | null;
   error: number | null;
+  test_error: number | null;
   best: boolean;
 }
 
@@ -195,6 +227,8 @@ export interface Live {
   paused: Signal<ReadonlySet<number>>;
   refusal: Signal<Refusal | null>;
   removed: Signal<string>;
+  /** The newest evaluation by a statistics worker of this page. */
+  report: Signal<import("./statistics/types").Evaluated | null>;
   /** For how many milliseconds this tab slept, when it woke; 0: it did not, or that was read. */
   slept: Signal<number>;
   watch(project: string): void;
@@ -222,6 +256,8 @@ export interface Api {
   attach(id: string, dataset: string): Promise<unknown>;
   /** Add a zip of label folders to a project while it trains. */
   teach(id: string, zip: Uint8Array<ArrayBuffer>): Promise<TaughtAnswer>;
+  tests(id: string): Promise<Evaluation[]>;
+  testOn(id: string, part: TestPart, dataset?: string): Promise<unknown>;
   checkpoints(id: string): Promise<Checkpoint[]>;
   restore(id: string, iteration: number): Promise<Project>;
   branch(id: string, iteration: number, name: string): Promise<Project>;
@@ -268,7 +304,7 @@ export type Told = { stage: "sending" | "waiting" | "reading" | "cancelling"; sh
 
 export type UploadOptions = { mode?: string; validation?: string; duplicates?: string };
 
-export type Route = { page: "projects" | "project" | "join" | "classify" | "data" | "unknown"; id: string };
+export type Route = { page: "projects" | "project" | "join" | "classify" | "statistics" | "data" | "unknown"; id: string };
 
 /** How a browser treats hidden tabs. */
 export type Browser = "chromium" | "firefox" | "safari" | "phone" | "other";

@@ -60,14 +60,17 @@ export function useSending(env, wish, arrived) {
   };
 }
 
-/** @param {Env} env @param {Project | null} project until it is known nothing is taken @param {() => void} onAttached */
-export function useUpload(env, project, onAttached) {
+/**
+ * @param {Env} env @param {Project | null} project until it is known nothing is taken @param {() => void} onAttached
+ * @param {(report: Report) => Promise<unknown>} hand gives the project what was uploaded: to train on, unless told otherwise
+ */
+export function useUpload(env, project, onAttached, hand = (report) => env.api.attach(project?.id ?? "", report.id)) {
   const mode = useSignal("crop");
   const size = () => inputSize(project?.layers ?? []);
   const sending = useSending(
     env,
     () => ({ size: size(), options: { mode: mode.value } }),
-    (report) => env.api.attach(project?.id ?? "", report.id).then(onAttached),
+    (report) => hand(report).then(onAttached),
   );
   return {
     ...sending,
@@ -83,14 +86,14 @@ export function useUpload(env, project, onAttached) {
 
 /** @typedef {Pick<ReturnType<typeof useSending>, "state" | "take" | "cancel">} Sender */
 
-/** @param {{project: Project, upload: ReturnType<typeof useUpload>, large?: boolean}} props */
-export function DropZone({ project, upload, large }) {
+/** @param {{project: Project, upload: ReturnType<typeof useUpload>, large?: boolean, title?: string, how?: string, testid?: string}} props */
+export function DropZone({ project, upload, ...look }) {
   const { width, height, channels } = inputSize(project.layers);
-  return html`<${Drop} upload=${upload} note=${words.fit(width, height, channels)} large=${large}><${Mode} mode=${upload.mode} /><//>`;
+  return html`<${Drop} upload=${upload} note=${words.fit(width, height, channels)} ...${look}><${Mode} mode=${upload.mode} /><//>`;
 }
 
-/** Where a zip is dropped or chosen, and how far it is. @param {{upload: Sender, note?: string, large?: boolean, children?: import("./preact.js").ComponentChildren}} props */
-export function Drop({ upload, note, large, children }) {
+/** Where a zip is dropped or chosen, and how far it is. @param {{upload: Sender, note?: string, large?: boolean, title?: string, how?: string, testid?: string, children?: import("./preact.js").ComponentChildren}} props */
+export function Drop({ upload, note, large, title = words.drop, how = words.how, testid = "upload-file", children }) {
   const over = useSignal(false);
   const id = useId();
   const { stage } = upload.state;
@@ -111,11 +114,11 @@ export function Drop({ upload, note, large, children }) {
     <div class=${`drop ${large ? "large" : ""} ${over.value ? "over" : ""}`} onDragEnter=${drag(true)} onDragOver=${drag(true)} onDragLeave=${drag(false)} onDrop=${drop}>
       ${stage === "idle"
         ? html`<${Icon} name="upload" />
-            <p class="drop-title">${over.value ? words.dropNow : words.drop}</p>
-            <p class="drop-how">${words.how} ${note}</p>
+            <p class="drop-title">${over.value ? words.dropNow : title}</p>
+            <p class="drop-how">${how} ${note}</p>
             <div class="drop-actions">
               <label class="button" for=${id}>${words.choose}</label>
-              <input id=${id} class="sr-only" type="file" accept=".zip,application/zip" data-testid="upload-file" aria-label=${words.choose} onChange=${choose} />
+              <input id=${id} class="sr-only" type="file" accept=".zip,application/zip" data-testid=${testid} aria-label=${words.choose} onChange=${choose} />
               ${children}
             </div>`
         : html`<${Progress} state=${upload.state} cancel=${upload.cancel} />`}
