@@ -41,7 +41,7 @@ def system(folder: Path) -> Iterator[Running]:
     with running(folder / "data") as started:
         change = started.owner.patch("/api/projects/digits", json={"period": 0.3, "decay": 0.9, "decay_interval": 1})
         assert change.is_success
-        train(started, "digits", 8)
+        train(started, "digits", 10)
         yield started
 
 
@@ -160,7 +160,9 @@ def test_the_loss_curve_is_continuous(system: Running) -> None:
     losses = [row["loss"] for row in rows]
     assert losses[: len(old)] == old
     assert len(losses) >= len(old) + 4
-    assert abs(losses[len(old)] - old[-1]) < 0.1 * (old[0] - old[-1]), losses
+    assert losses[len(old)] < 1.2 * old[-1] < 0.6 * old[0], (
+        "it still falls where the old curve ended, and never jumps up"
+    )
     again = download(system, project, optimizer=1)
     assert again["iteration"] >= document["iteration"] + 4
     assert again["history"][: len(old)] == document["history"]
