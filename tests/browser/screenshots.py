@@ -18,7 +18,7 @@ from tests.browser.chromium import EXECUTABLE, FAKE_CAMERA, FLAGS  # noqa: E402 
 from tests.running import Running, running, until  # noqa: E402
 
 OUT = ROOT / "test-results/screenshots"
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+SIZES = {"desktop": (1440, 900), "phone": (360, 780), "wide": (2560, 1400)}
 THEMES = ("light", "dark")
 ITERATIONS = 30
 """Enough for a curve that falls and levels out; half a minute of the demo's period."""
@@ -130,6 +130,18 @@ def classifying(page: Page, system: Running) -> None:
     page.evaluate("scrollTo(0, 0)")  # the header stays on top of what is scrolled
 
 
+def settings_and_log(page: Page, system: Running) -> None:
+    """Show what folds: network, log, settings with all that local steps and Adam bring."""
+    page.goto(f"{system.master}/project/digits")
+    page.get_by_test_id("log").locator("summary").click()
+    expect(page.get_by_test_id("log-row").first).to_be_visible()
+    for heading in ("Network", "Settings"):
+        page.get_by_role("heading", name=heading, exact=True).click()
+    page.get_by_test_id("setting-optimizer").select_option("adam")
+    page.get_by_test_id("setting-local_steps").check()
+    page.evaluate("scrollTo(0, 0)")
+
+
 def not_found(page: Page, system: Running) -> None:
     """Show an unknown address."""
     page.goto(f"{system.master}/project/nowhere")
@@ -139,7 +151,7 @@ PAGES: dict[str, Visit] = {
     "projects": projects, "new-project": new_project, "wrong-layers": wrong_layers, "project": training,
     "project-statistics": statistics,
     "project-without-data": without_data, "remove": removing, "join": joining, "join-lending": lending,
-    "project-classify": classifying,
+    "project-classify": classifying, "project-settings": settings_and_log,
     "data-sets": data_sets, "data-set": data_set, "not-found": not_found,
 }  # fmt: skip
 
@@ -168,23 +180,26 @@ def train(browser: Browser, system: Running) -> None:
 
 
 def main() -> None:
-    """Take all pictures."""
+    """Take all pictures, or those of the pages and sizes that are named."""
+    named = set(sys.argv[1:])
+    sizes = [size for size in SIZES if size in named or not named & set(SIZES)]
+    pages = {name: visit for name, visit in PAGES.items() if name in named or not named & set(PAGES)}
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as system, sync_playwright() as playwright:
         wish = {"name": "Leaves of the botanic garden", "layers": LAYERS}
         system.owner.post("/api/projects", json=wish).raise_for_status()
         browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=[*FLAGS, *FAKE_CAMERA])
         train(browser, system)
-        for size in SIZES:
+        for size in sizes:
             for theme in THEMES:
-                for name, visit in PAGES.items():
+                for name, visit in pages.items():
                     with window(browser, system, size, theme) as page:
                         visit(page, system)
                         page.screenshot(
                             path=OUT / f"{name}-{size}-{theme}.png", full_page="project" in name or "data" in name
                         )
         browser.close()
-    print(f"{len(SIZES) * len(THEMES) * len(PAGES)} pictures are in {OUT.relative_to(ROOT)}")
+    print(f"{len(sizes) * len(THEMES) * len(pages)} pictures are in {OUT.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -183,7 +183,11 @@ def test_the_owner_says_what_a_model_is(owner: Page, system: Running) -> None:
     owner.get_by_test_id("about-licence").fill("CC0")
     owner.get_by_test_id("about-save").click()
     expect(owner.get_by_text("Saved.", exact=True)).to_be_visible()
-    assert system.project(name)["about"] == {"description": "", "author": "A. N. Other", "licence": "CC0"}
+    assert system.project(name)["about"] == {
+        "description": "Tells digits apart",
+        "author": "A. N. Other",
+        "licence": "CC0",
+    }
     owner.reload()
     owner.get_by_test_id("model-forms").click()
     expect(owner.get_by_test_id("about-author")).to_have_value("A. N. Other")
