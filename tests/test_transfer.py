@@ -49,7 +49,7 @@ def test_a_network_whose_last_layer_cannot_begin_anew_is_refused() -> None:
         transferred(model_of(layers, 4), [])
 
 
-def test_what_it_began_with_survives_a_restart_before_there_is_data(tmp_path: Path) -> None:
+def test_what_it_began_with_survives_a_restart_and_goes_to_branches(tmp_path: Path) -> None:
     source = replace(models.trained(), settings={})
     manifest = {
         "cut": "c1", "dataset": "d1", "width": 8, "height": 8, "channels": 1, "labels": ["a", "b", "c"],
@@ -64,7 +64,7 @@ def test_what_it_began_with_survives_a_restart_before_there_is_data(tmp_path: Pa
         await projects.stop()
         return name
 
-    async def after_restart(name: str) -> Model:
+    async def after_restart(name: str) -> tuple[Model, Model]:
         projects = Projects(Runtime(ENGINE), Storage(tmp_path))
         await projects.start()
         assert not projects.storage.problems
@@ -72,10 +72,18 @@ def test_what_it_began_with_survives_a_restart_before_there_is_data(tmp_path: Pa
         while not projects.runtime.vectors or not projects.runtime.vectors[name].parameters.size:
             await asyncio.sleep(0.01)
         model = projects.snapshot(name)
+        while not await projects.checkpoints(name):
+            await asyncio.sleep(0.01)
+        branch = await projects.branch(name, 0, "branch")
+        await projects.wish(branch, "reboot", {})
+        while not projects.runtime.vectors[branch].parameters.size:
+            await asyncio.sleep(0.01)
+        rebooted = projects.snapshot(branch)
         await projects.stop()
-        return model
+        return model, rebooted
 
-    model = asyncio.run(after_restart(asyncio.run(begin())))
+    model, rebooted = asyncio.run(after_restart(asyncio.run(begin())))
+    assert rebooted.parameters.tobytes() == model.parameters.tobytes(), "a branch begins with it, too"
     assert model.labels == ("a", "b", "c")
     old, new = (plan(m.layers, len(m.labels)).tensors[0] for m in (source, model))
     kept = source.parameters[old.offset : old.stop]
