@@ -1,16 +1,20 @@
 """The same in Firefox and WebKit: the unit tests, the same bits as in Chromium, and training with the real system."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from mlitb.pixels import decode
 from tests.running import running, until
 
 from . import firefox, webkit
+from .test_classify import SEEN, photo
 from .test_unit import FILES
 
 BROWSERS = [
@@ -74,4 +78,26 @@ def test_it_trains(tab: Tab, tmp_path: Path) -> None:
             error.add_note(system.logged())
             raise
         assert system.project()["status"]["vectors"] > 0
+        classify(tab)
         tab.open("about:blank")
+
+
+def classify(tab: Tab) -> None:
+    """Go on to the classify page without leaving, and show the network a photo that its camera marked as turned."""
+    tab.evaluate("document.querySelector('[data-testid=classify]').click()")
+    until(
+        lambda: tab.evaluate("document.querySelector('[data-testid=choose-pictures]')?.disabled === false"), "it opens"
+    )
+    data = base64.b64encode(photo(6)).decode()
+    tab.evaluate(f"""(() => {{
+      const bytes = Uint8Array.from(atob("{data}"), byte => byte.charCodeAt(0));
+      const chosen = new DataTransfer();
+      chosen.items.add(new File([bytes], "photo.jpg", {{type: "image/jpeg"}}));
+      const input = document.querySelector("[data-testid=choose-pictures]");
+      input.files = chosen.files;
+      return input.dispatchEvent(new Event("change", {{bubbles: true}}));
+    }})()""")
+    until(lambda: tab.evaluate("document.querySelector('[data-testid=answer]')?.dataset.best"), "an answer", 60)
+    shown = f"JSON.stringify(({SEEN})(document.querySelector('[data-testid=seen]')))"
+    seen = np.array(json.loads(str(tab.evaluate(shown))), np.int64).reshape(8, 8, 4)[:, :, :1]
+    assert np.abs(seen - decode(photo(6), 8, 8, 1)).max() <= 4, "upright, as training would see it"
