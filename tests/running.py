@@ -91,7 +91,7 @@ class Running:
         shape = {"name": "test", "width": "8", "height": "8", "channels": "1", **options}
         headers = {"authorization": f"Bearer {ticket}"}
         return httpx.post(
-            f"{self.data_server}/datasets", params=shape, content=data, headers=headers, trust_env=False, timeout=60
+            f"{self.data_server}/datasets", params=shape, content=data, headers=headers, trust_env=False, timeout=300
         )
 
     def stop(self) -> int:
