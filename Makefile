@@ -27,16 +27,17 @@ $(VENV)/.ready: $(VENV)/.installed requirements-dev.txt
 run: $(VENV)/.installed
 	$(BIN)/mlitb up --demo
 
-# Browser tests in a process of their own: Playwright runs on greenlets, of which CPython 3.11's recursion counter loses count.
+# Files side by side: most of them wait for servers that keep real time. Browser tests in processes of their own:
+# Playwright runs on greenlets, of which CPython 3.11's recursion counter loses count.
 test: setup browser
-	$(BIN)/python -m pytest --ignore=tests/browser
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
 
 # Kill -9 of the servers, fifty times, with real browsers: a quarter of an hour. It prints the table of docs/reliability.md.
 soak: setup browser
 	$(BIN)/python tests/soak.py --rounds 50
 
-# Chromium and Redis from Debian's packages; who is not root is told what to install.
+# The browsers and Redis from Debian's packages; who is not root is told what to install.
 browser:
 	@sh tests/system_packages.sh
 
