@@ -77,7 +77,7 @@ def test_the_log_tells_who_comes_and_goes_and_what_changes(monkeypatch: pytest.M
         ("info", "data set d-c attached: 128 vectors, 2 labels"), ("info", "the network has 2 labels")
     ]  # fmt: skip
     a = world.worker()
-    assert told.take() == [("info", "device 1 #1 joined with a trainer")]
+    assert told.take() == [("info", "device 1 #1 joined as trainer")]
     world.control("set", period=2.0, layers={"fully_connected1": {"frozen": True}})
     assert told.take() == [], "not before it holds"
     world.answer(a)

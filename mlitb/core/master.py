@@ -281,7 +281,7 @@ class Master:
             browser = Browser(client.number, identity.number, identity.device, identity.cached, identity.link)
         self._change(join.project, lambda p: p.join(browser, join))
         client.workers[join.worker] = join.project
-        self._log(join.project, f"{browser.title} joined with a {join.role}")
+        self._log(join.project, f"{browser.title} joined as {join.role}")
 
     def _log(self, project: str, text: str) -> None:
         self._out.append(Log("info", text, project))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Page, expect
 
+from mlitb.core.config import Settings
 from tests.running import Running, until
 
 from .pages import DIGITS_LAYERS, zipped
@@ -126,6 +127,21 @@ def test_local_steps_come_and_go_with_their_preset(owner: Page, system: Running)
         owner.wait_for_url(f"**/project/{name.lower().replace(' ', '-')}")
         settings = system.project(name.lower().replace(" ", "-"))["settings"]
         assert (settings["local_steps"], settings["optimizer"]) == (local, "sgd" if local else "adagrad")
+
+
+def test_the_form_begins_with_the_cores_defaults(owner: Page) -> None:
+    owner.get_by_test_id("new-project").click()
+    owner.get_by_text("Training settings").click()
+    core, of_preset = Settings().plain(), {"learning_rate", "warmup", "seed"}
+    for optimizer in ("adam", "rmsprop"):
+        owner.get_by_test_id("setting-optimizer").select_option(optimizer)
+        owner.get_by_test_id("setting-local_steps").check()
+        for field in owner.locator("[data-testid^=setting-]").all():
+            key = str(field.get_attribute("data-testid")).removeprefix("setting-")
+            if key in of_preset | {"optimizer", "local_steps"}:
+                continue
+            value = field.is_checked() if field.get_attribute("type") == "checkbox" else float(field.input_value())
+            assert value == core[key], key
 
 
 def test_how_a_layer_learns_is_chosen_at_its_creation(owner: Page, system: Running) -> None:

@@ -215,6 +215,16 @@ def test_settings_change_while_it_runs(owner: Page, system: Running) -> None:
     assert (settings["learning_rate"], settings["period"]) == (0.125, 2.0)
 
 
+def test_the_test_error_is_measured_while_its_owner_wishes(owner: Page, system: Running) -> None:
+    name = project(system, "measured")
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_test_id("measure").click()
+    until(lambda: "statistics" in roles(system, name), "a worker of this page measures")
+    owner.get_by_test_id("measure-stop").click()
+    until(lambda: "statistics" not in roles(system, name), "it is gone")
+    expect(owner.get_by_test_id("measure")).to_be_visible()
+
+
 def test_every_hyper_parameter_of_the_core_has_a_field(owner: Page, system: Running) -> None:
     name = project(system, "every setting")
     owner.goto(f"{system.master}/project/{name}")
@@ -280,7 +290,7 @@ def test_the_log_tells_what_happens_by_level(visitor: Page, system: Running) -> 
     log.locator("summary").click()
     expect(log).to_contain_text("1437 vectors, 10 labels")
     visitor.get_by_test_id("add-worker").click()
-    expect(log).to_contain_text("joined with a trainer")
+    expect(log).to_contain_text("joined as trainer")
     system.owner.patch(f"/api/projects/{name}", json={"momentum": 0.5}).raise_for_status()
     expect(log).to_contain_text("settings: momentum 0.0 → 0.5")
     expect(log.locator("[data-level=debug]")).to_have_count(0)
