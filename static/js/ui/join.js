@@ -98,8 +98,8 @@ function stateOf(env, mine, status, waits, given) {
   return shownState(env, mine[0]);
 }
 
-/** @param {MyWorker[]} mine */
-const reasonOf = (mine) => (mine[0]?.reason ? ` ${sentence(mine[0].reason)}` : "");
+/** What a volunteer can do something about; that a device ends early is the owner's to change. @param {MyWorker[]} mine */
+const reasonOf = (mine) => (mine[0]?.reason && mine[0].state !== "saturated" ? ` ${sentence(mine[0].reason)}` : "");
 
 /** The vectors that this page's workers gave, also those that were stopped since. @param {MyWorker[]} mine */
 function useGiven(mine) {
