@@ -212,3 +212,22 @@ def test_a_visitor_may_take_a_model_and_nothing_else(visitor: Page, system: Runn
     expect(visitor.get_by_test_id("form-html")).to_be_visible()
     expect(visitor.get_by_test_id("transfer")).to_have_count(0)
     expect(visitor.get_by_test_id("about-save")).to_have_count(0)
+
+
+def test_the_dialogs_fit_a_phone(owner: Page, system: Running) -> None:
+    def overflow() -> int:
+        sheet = owner.locator("dialog[open] .sheet-scroll")
+        return int(sheet.evaluate("sheet => sheet.scrollWidth - sheet.clientWidth"))
+
+    owner.set_viewport_size({"width": 360, "height": 740})
+    owner.get_by_test_id("new-project").click()
+    expect(owner.get_by_test_id("layer-row").first).to_be_visible()
+    assert overflow() == 0
+    owner.keyboard.press("Escape")
+    begin_with(owner, "model.json", models.text_of(models.trained()))
+    expect(owner.get_by_test_id("model-found")).to_be_visible()
+    assert overflow() == 0
+    owner.goto(f"{system.master}/project/digits")
+    owner.get_by_test_id("model-forms").click()
+    expect(owner.get_by_test_id("form-html")).to_be_visible()
+    assert overflow() == 0
