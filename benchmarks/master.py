@@ -199,18 +199,17 @@ def idle(system: Running, load: Load, browsers: int) -> dict[str, Any]:
 def measure(report: Report, quick: bool) -> None:
     """Fill the report."""
     sizes = [125_000] if quick else [125_000, 1_000_000]
-    crowds = [BOUND_BROWSERS] if quick else [BOUND_BROWSERS, 256]
+    crowds = [BOUND_BROWSERS] if quick else [1, 8, BOUND_BROWSERS, 256]
     period, rounds = (1.0, 3) if quick else (4.0, 5)
     with tempfile.TemporaryDirectory() as temporary, running(Path(temporary) / "data") as system:
         load = Load(Path(temporary))
         for browsers in crowds:
             for size in sizes:
-                report.rows += [
-                    train(system, load, browsers, size, period, rounds),
-                    rival(load, browsers, size, rounds, defaults=False),
-                    rival(load, browsers, size, rounds, defaults=True),
-                ]
+                report.rows.append(train(system, load, browsers, size, period, rounds))
+                if browsers >= BOUND_BROWSERS:
+                    report.rows += [rival(load, browsers, size, rounds, defaults) for defaults in (False, True)]
         if not quick:
+            report.notes += constants([row for row in report.rows if row["server"] == "master"])
             train(system, load, 256, 4_000_000, period, 2)
             peak = memory_mb(system.process.pid, "VmHWM")
             report.notes.append(f"256 browsers × 4 MB, all at once: the master's memory had its peak at {peak:,.0f} MB")
@@ -218,6 +217,26 @@ def measure(report: Report, quick: bool) -> None:
             found = idle(fresh, load, 500 if quick else IDLE)
     report.notes.append(", ".join(f"{key}: {value:,.0f}" for key, value in found.items()))
     check(report, found)
+
+
+def constants(rows: list[dict[str, Any]]) -> list[str]:
+    """Fit CPU = browsers × (a + b × MB) + c × MB + d to the master's rows, for Costs of simulation_link.py."""
+    rows = [row for row in rows if row["rounds"]]  # else nobody's answers were all in time
+    browsers, megabytes, cpu = (np.array([row[key] for row in rows]) for key in ("browsers", "KB", "CPU, ms"))
+    megabytes = megabytes / 1000
+    columns = np.stack([browsers, browsers * megabytes, megabytes, np.ones(len(rows))], 1)
+    (a, b, c, d), *_ = np.linalg.lstsq(columns / cpu[:, None], np.ones(len(rows)), rcond=None)  # relative errors
+    fitted = columns @ (a, b, c, d)
+    worst = float(np.abs(fitted / cpu - 1).max())
+    return [
+        f"for mlitb simulate: Costs(browser={a / 1000:.3g}, browser_mb={b / 1000:.3g}, step_mb={c / 1000:.3g}, "
+        f"iteration={d / 1000:.3g}); "
+        f"at most {worst:.0%} from what was measured: "
+        + ", ".join(
+            f"{n} × {1000 * mb:.0f} KB {said:.3g} for {found:.3g} ms"
+            for n, mb, said, found in zip(browsers, megabytes, fitted, cpu, strict=True)
+        )
+    ]
 
 
 def check(report: Report, idle_row: dict[str, Any]) -> None:

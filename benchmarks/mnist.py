@@ -13,6 +13,7 @@ Without --data it trains on scikit-learn's digits, and says so.
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ from tests.running import Running, running, until  # noqa: E402
 PROTOTYPE_VECTORS_PER_S = 597
 ERROR_BOUNDS = {50: 0.09, 100: 0.07}
 SPRINT_S, SPRINT_PERIOD_S, SPRINT_BOUND = 10.0, 1.5, 0.035
+SHARE_OF, SHARE_BOUND = 5, 0.97
 STALL_S = 60
 """An iteration that takes longer than its period by so much never comes."""
 
@@ -106,6 +108,7 @@ def sprint(system: Running, page: Page, seconds: float, test_data: Path) -> Iter
             break
         text, done = newest, history
         time.sleep(0.1)
+    share = share_of_period(system)
     system.owner.post("/api/projects/mnist/pause").raise_for_status()  # what follows needs the processor
     made, error = judged(text, test_data)
     yield {
@@ -113,7 +116,18 @@ def sprint(system: Running, page: Page, seconds: float, test_data: Path) -> Iter
         "iterations": made,
         "test error": error,
         "vectors an iteration": done[-1]["vectors"],
+        "share of T": share,
     }
+
+
+def share_of_period(system: Running) -> float:
+    """Return how much of T the one worker computed, by what it reported: the median of some iterations."""
+    shares: list[float] = []
+    for _ in range(SHARE_OF):
+        reach(system, system.iteration("mnist") + 1, STALL_S)
+        (row,) = system.visitor.get("/api/projects/mnist/workers").json()["rows"]
+        shares.append(row["count"] / row["power"] / SPRINT_PERIOD_S)
+    return statistics.median(shares)
 
 
 @contextmanager
@@ -175,6 +189,7 @@ def check(given: argparse.Namespace, report: Report) -> None:
     for row in report.rows:
         if given.local_steps:
             report.at_most(f"test error after {SPRINT_S:g} s of training", row["test error"], SPRINT_BOUND)
+            report.at_least("share of T that the worker computed", row["share of T"], SHARE_BOUND)
             continue
         mark = max(mark for mark in ERROR_BOUNDS if mark <= row["iterations"])
         report.at_most(f"test error after {mark} iterations", row["test error"], ERROR_BOUNDS[mark])

@@ -262,7 +262,7 @@ class Simulation:
         finite = self.mapper.step(step) if self.mapper else True
         self._steps += 1
         self.on_step(self._steps)
-        taken = self.model.costs.step_mb * self._megabytes()
+        taken = self.model.costs.iteration + self.model.costs.step_mb * self._megabytes()
         self._link.work(taken, lambda: self._feed(Stepped(PROJECT, finite, step.learning_rate)))
 
     def _queue_for(self, device: Device) -> None:

@@ -82,7 +82,7 @@ class Wire:
         self.now = 0.0
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
         self.seen: list[tuple[str, float]] = []
-        costs = Costs(receive=0.0, receive_mb=0.1, send=0.0, send_mb=0.1)
+        costs = Costs(browser=0.0, browser_mb=0.2)
         self.link = Link(costs, 1e6, self.at, lambda: self.now)
 
     def at(self, moment: float, happen: Callable[[], None]) -> None:
