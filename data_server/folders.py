@@ -2,7 +2,8 @@
 
 Rules of this file:
 - The label is the name of the folder that a picture lies in; what is above it does not matter, except:
-- folders named train, val(idation) or test above the labels, if every picture lies in one of them.
+- folders named train, val(idation) or test above the labels, if every picture lies in one of them. A picture directly
+  in one of them has no label and is left out: unlabelled test pictures are no label, and let no others train.
 - Every entry that is not used has a reason, from a short list, so that reasons can be counted.
 """
 
@@ -32,6 +33,10 @@ SPLIT_NAMES: dict[str, Split] = {
 PICTURES = frozenset({"", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".dib"})
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".rar", ".7z", ".bz2", ".xz"})
 SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
+NO_LABEL = "not in a label folder"
+LOOSE = ""
+"""The label of a picture that lies directly in train or test, beside label folders: it has none, and is left out."""
+
 RATIO_FREE_BYTES = 1_000_000  # below this a high ratio is a plain picture, not a bomb
 
 
@@ -53,7 +58,7 @@ def folder_of(entry: Entry, limits: Limits) -> str:
     _check_picture(parts)
     _check_size(entry, limits)
     if len(parts) < 2:
-        raise Skipped("not in a label folder")
+        raise Skipped(NO_LABEL)
     return "/".join(parts[:-1])
 
 
@@ -127,15 +132,16 @@ def places(folders: Sequence[str], limits: Limits) -> tuple[list[Place], list[st
     found = sorted({split for split in splits if split}, key=lambda split: SPLITS.index(split))
     if not found:
         return [Place(label, "train") for label in labels], []
-    if None in splits:
+    loose = [split is None and label.lower() in SPLIT_NAMES for split, label in zip(splits, labels, strict=True)]
+    if any(split is None and not out for split, out in zip(splits, loose, strict=True)):
         note = f"folders named for {_list(found)} were taken as ordinary ones: not every picture lies in one of them"
         return [Place(label, "train") for label in labels], [note]
     if "train" not in found:
         note = f"there is no folder named train: the pictures in the folders for {_list(found)} are trained on"
-        return [Place(label, "train") for label in labels], [note]
+        return [Place(LOOSE if out else label, "train") for label, out in zip(labels, loose, strict=True)], [note]
     note = f"folders named for {_list(found)} were found: only train is trained on"
-    pairs = zip(labels, splits, strict=True)
-    return [Place(label, split or "train") for label, split in pairs], [note]
+    rows = zip(labels, splits, loose, strict=True)
+    return [Place(LOOSE if out else label, split or "train") for label, split, out in rows], [note]
 
 
 def _split(folder: str) -> Split | None:

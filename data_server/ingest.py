@@ -14,9 +14,10 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +130,19 @@ def _row(
     return row
 
 
+def leave_out_loose(job: Job, folder: Path, places: list[folders.Place], skips: reading.Skips) -> int:
+    """Take the pictures without a label out of entries.bin; returns the number of those that stay."""
+    table = np.fromfile(folder / "entries.bin", dtype=reading.ENTRY)
+    loose = np.array([place.label == folders.LOOSE for place in places])[table["folder"]]
+    if loose.any():
+        with ExitStack() as stack:
+            files: list[BinaryIO] = [stack.enter_context(Path(path).open("rb")) for path in job.paths()]
+            for entry in table[loose]:
+                skips.add(reading.name_of(files, entry), folders.NO_LABEL, folders.NO_LABEL)
+        table[~loose].tofile(folder / "entries.bin")
+    return int((~loose).sum())
+
+
 def read_all(job: Job, folder: Path, n_entries: int) -> int:
     """Read all entries, with helpers when there are many; returns the number of shares."""
     shares = max(1, min(job.processes, n_entries // FEW_ENTRIES))
@@ -234,6 +248,7 @@ def run(folder: Path) -> dict[str, Any]:
     if not n_entries:
         raise BadArchive(422, f"there is no picture in a label folder in this zip{_why(skips)}")
     places, notes = places_of(job, known)
+    n_entries = leave_out_loose(job, folder, places, skips)
     skips.merge(reading.skips_of(folder, read_all(job, folder, n_entries)))
     shares = len(list(folder.glob("records.*")))
     vectors, labels, duplicates = gather(job, folder, shares, places)

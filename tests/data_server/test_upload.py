@@ -80,6 +80,21 @@ def test_folders_for_sets_are_recognised(served: Served) -> None:
     assert [manifest["vectors"], manifest["validation"]["vectors"], manifest["test"]["vectors"]] == [32, 8, 6]
 
 
+@pytest.mark.parametrize("labelled_tests", [True, False])
+def test_unlabelled_pictures_beside_the_label_folders_are_left_out_and_named(
+    served: Served, labelled_tests: bool
+) -> None:
+    files = {**labelled(2, 16, "train/", 1), "test/a.png": picture(501), "train/b.png": picture(502)}
+    if labelled_tests:
+        files |= labelled(2, 3, "test/", 3)
+    report = served.made(make_zip(files))
+    assert [label["name"] for label in report["labels"]] == ["0", "1"], "neither train nor test is a label"
+    assert report["labels"][0] == {"name": "0", "train": 16, "validation": 0, "test": 3 * labelled_tests}
+    left_out = {file["name"]: file["reason"] for file in report["skipped"]["files"]}
+    assert left_out == dict.fromkeys(("test/a.png", "train/b.png"), "not in a label folder")
+    assert (report["skipped"]["total"], report["images"]) == (2, 32 + 6 * labelled_tests)
+
+
 def test_a_validation_share_is_held_back_by_label(served: Served) -> None:
     report = served.made(make_zip(labelled(3, 20)), validation=0.3)
     assert report["labels"] == [{"name": str(n), "train": 14, "validation": 6, "test": 0} for n in range(3)]
