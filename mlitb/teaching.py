@@ -55,7 +55,8 @@ class Turns:
         if len(self._rates) > MAX_ADDRESSES:
             del self._rates[next(iter(self._rates))]
         taken = rate.take(time.monotonic())
-        rate.left = max(0.0, rate.left)  # who asks too early need not wait longer for it
+        if not taken:
+            rate.left += 1  # who asks too early need not wait longer for it
         return taken
 
 

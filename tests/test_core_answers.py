@@ -40,7 +40,7 @@ def test_more_flops_than_any_trainer_has_are_not_believed() -> None:
     world = World()
     layers = (
         {"type": "input", "width": 4, "height": 4, "channels": 1},
-        {"type": "fully_connected", "units": 60_000},
+        {"type": "fully_connected", "units": 16_000},
         {"type": "fully_connected", "units": 900},
         {"type": "fully_connected"},
         {"type": "softmax"},
