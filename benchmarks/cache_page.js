@@ -3,8 +3,10 @@
 import {Boss} from "/static/js/boss.js";
 import {compile} from "/static/js/engine/wasm.js";
 import {decode, encode} from "/static/js/protocol.js";
+import {supervise} from "/static/js/supervise.js";
 
-const start = role => new Worker(`/static/js/entry/${role}.js`, {type: "module"});
+const timers = {later: (work, ms) => setTimeout(work, ms), cancel: timer => clearTimeout(timer)};
+const start = role => supervise(() => new Worker(`/static/js/entry/${role}.js`, {type: "module"}), timers);
 
 /**
  * Let one trainer hold these shards: when the first is ready, and when all are.
@@ -35,8 +37,7 @@ export async function load({data, engine, layers, labels, shards}) {
     startData: () => start("data"),
     compile: async () => module,
     device: "",
-    later: (work, ms) => setTimeout(work, ms),
-    cancel: timer => clearTimeout(timer),
+    ...timers,
     random: Math.random,
     now: Date.now,
   });

@@ -7,7 +7,7 @@
  */
 
 /** @typedef {{type: string, [field: string]: any}} Message */
-/** @typedef {{postMessage(message: any, transfer: Transferable[]): void, onmessage: ((event: any) => void) | null}} Endpoint */
+/** @typedef {{postMessage(message: any, transfer?: Transferable[]): void, onmessage: ((event: any) => void) | null}} Endpoint */
 /** @typedef {{[type: string]: (message: any) => void | Promise<void>}} Handlers */
 
 /**

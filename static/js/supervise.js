@@ -1,62 +1,73 @@
-/* A worker that is started again when it does not come up.
+/* A Web Worker that is started again when it does not come up.
  *
  * Rules of this file:
- * - What is sent before the worker's first word waits for it: a browser may lose what comes before the script has run.
- * - A script that cannot be loaded, or says nothing for START_MS, is started anew, TRIES times in all; then that is said.
- * - A worker that has spoken is left alone.
+ * - What is sent before the worker's first word waits for it: Firefox may lose what comes before a module has run.
+ * - A script that cannot be loaded, or says nothing for START_MS, is started anew, TRIES times in all; then onerror is told.
+ * - A worker that has spoken is left alone. A first word of the type "up" says no more than that, and is kept here.
  */
 
-export const START_MS = 10_000;
+export const START_MS = 20_000;
 export const AGAIN_MS = 1000;
 export const TRIES = 4;
 
-/** @typedef {{postMessage(message: object): void, terminate(): void, onmessage: ((event: any) => void) | null, onerror: ((event: any) => void) | null}} Started */
+/** @typedef {import("./workers.js").WorkerEndpoint} WorkerEndpoint */
+/** @typedef {{later: (run: () => void, ms: number) => any, cancel: (timer: any) => void}} Timers */
 
 /**
  * Start a worker, and see that it comes up.
- * @param {() => Started} create
- * @param {{later: (run: () => void, ms: number) => number, cancel: (timer: number) => void}} clock
- * @param {(reason: string) => object} given the message that listeners get when it never came up
+ * @param {() => WorkerEndpoint} create
+ * @param {Timers} timers
+ * @returns {WorkerEndpoint} it, whichever of its starts succeeds
  */
-export function supervise(create, clock, given) {
-  /** @type {((event: {data: any}) => void)[]} */
-  const listeners = [];
-  /** @type {object[]} */
+export function supervise(create, timers) {
+  /** @type {{message: object, transfer: Transferable[]}[]} */
   let waiting = [];
-  /** @type {Started} */
-  let worker;
+  /** @type {WorkerEndpoint | null} */
+  let worker = null;
   let speaks = false, tries = 0;
-  const tell = (/** @type {{data: any}} */ event) => listeners.forEach(heard => heard(event));
+  /** @type {any} */
+  let timer = null;
+
+  /** @type {WorkerEndpoint} */
+  const endpoint = {
+    onmessage: null,
+    onerror: null,
+    postMessage(message, transfer = []) {
+      if (speaks) worker?.postMessage(message, transfer);
+      else waiting.push({message, transfer});
+    },
+    terminate() {
+      timers.cancel(timer);
+      worker?.terminate();
+      worker = null;
+      waiting = [];
+    },
+  };
 
   function start() {
     tries += 1;
     const mine = worker = create();
-    const timer = clock.later(() => lost("it said nothing"), START_MS);
-    const lost = (/** @type {string} */ reason) => {
-      if (speaks || worker !== mine) return;
-      clock.cancel(timer);
-      mine.onmessage = mine.onerror = null;
+    timer = timers.later(() => lost({message: "it said nothing"}), START_MS);
+    const lost = (/** @type {any} */ event) => {
+      if (worker !== mine) return;
+      if (speaks) return endpoint.onerror?.(event);
+      timers.cancel(timer);
       mine.terminate();
-      if (tries < TRIES) clock.later(start, AGAIN_MS * tries);
-      else tell({data: given(reason)});
+      if (tries < TRIES) timer = timers.later(start, AGAIN_MS * tries);
+      else endpoint.onerror?.(event);
     };
-    mine.onerror = event => lost(event.message || "its script could not be loaded");
+    mine.onerror = lost;
     mine.onmessage = event => {
+      if (worker !== mine) return;
       if (!speaks) {
         speaks = true;
-        clock.cancel(timer);
-        for (const message of waiting) mine.postMessage(message);
-        waiting = [];
+        timers.cancel(timer);
+        for (const {message, transfer} of waiting.splice(0)) mine.postMessage(message, transfer);
       }
-      tell(event);
+      if (event.data?.type !== "up") endpoint.onmessage?.(event);
     };
   }
 
   start();
-  return {
-    /** @param {object} message */
-    postMessage: message => speaks ? worker.postMessage(message) : void waiting.push(message),
-    /** @param {"message"} _type @param {(event: any) => void} heard */
-    addEventListener: (_type, heard) => void listeners.push(heard),
-  };
+  return endpoint;
 }

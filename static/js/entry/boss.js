@@ -4,6 +4,7 @@ import {Boss} from "../boss.js";
 import {compile} from "../engine/wasm.js";
 import {bytesToHex, sha256} from "../hash.js";
 import {send} from "../port.js";
+import {supervise} from "../supervise.js";
 
 const CONFIG_RETRY_MS = 2000;
 const CONFIG_PATIENCE_MS = 20_000;
@@ -12,14 +13,15 @@ const NO_NESTED = "This browser lacks Web Workers inside Web Workers: use Chrome
 /** @typedef {import("../boss.js").Config} Config */
 /** @type {import("../port.js").Endpoint} */
 const page = /** @type {any} */ (self);
+const timers = {later: self.setTimeout.bind(self), cancel: self.clearTimeout.bind(self)};
 
 /** @param {string} role */
 function startWorker(role) {
-  return new Worker(new URL("./worker.js", import.meta.url), {type: "module", name: `MLitB ${role}`});
+  return supervise(() => new Worker(new URL("./worker.js", import.meta.url), {type: "module", name: `MLitB ${role}`}), timers);
 }
 
 function startData() {
-  return new Worker(new URL("./data.js", import.meta.url), {type: "module", name: "MLitB data"});
+  return supervise(() => new Worker(new URL("./data.js", import.meta.url), {type: "module", name: "MLitB data"}), timers);
 }
 
 /**
@@ -83,8 +85,7 @@ async function start() {
     startData,
     compile: () => fetchEngine(config),
     device: deviceName(),
-    later: self.setTimeout.bind(self),
-    cancel: self.clearTimeout.bind(self),
+    ...timers,
     random: Math.random,
     now: Date.now,
   });

@@ -1,7 +1,7 @@
 /* The data worker: fetches, verifies, caches and unpacks shards for all workers of this browser.
  *
  * boss → here: start {base, quota}, want {worker, hashes}, forget {worker}, quota {bytes}.
- * here → boss: cached {hashes, kind, why} once, shard {worker, hash, width, height, channels, pixels, labels, downloaded},
+ * here → boss: up once it listens (supervise.js), cached {hashes, kind, why} once, shard {worker, hash, width, height, channels, pixels, labels, downloaded},
  *              trouble {workers, hash, reason, retryMs}, cacheTrouble {reason}, failed {reason}.
  */
 
@@ -51,3 +51,4 @@ const handlers = {
   forget: (/** @type {{worker: number}} */ {worker}) => shards.forget(worker),
 };
 listen(boss, handlers, error => send(boss, {type: "failed", reason: error.message}));
+send(boss, {type: "up"});

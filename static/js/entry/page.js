@@ -32,8 +32,7 @@ function startBoss() {
     return null;
   }
   const made = [first];
-  const given = (/** @type {string} */ reason) => ({ type: "connection", state: "closed", reason: text.connection.noBoss(reason) });
-  return supervise(() => made.pop() ?? create(), { later: setTimeout.bind(window), cancel: clearTimeout.bind(window) }, given);
+  return supervise(() => made.pop() ?? create(), { later: setTimeout.bind(window), cancel: clearTimeout.bind(window) });
 }
 
 /** @type {import("../ui/api.js").Request} */

@@ -5,7 +5,7 @@
  *   trainer     shard {hash, pixels, labels}, order {iteration, version, order, parameters}, stop
  *   statistics  shard {hash, pixels, labels}, parameters {iteration, version, vector}, stop
  *   classify, tracker   parameters, classify {id, pixels, n}, look {id, pixels, layer}, weights {id, name}, stop
- * here → boss: loaded {hash}, result {iteration, count, loss, wrong, ms, all, gradient}, free, told {what, …},
+ * here → boss: up once it listens (supervise.js), loaded {hash}, result {iteration, count, loss, wrong, ms, all, gradient}, free, told {what, …},
  *              failed {reason}.
  */
 
@@ -78,3 +78,4 @@ const roles = {trainer, statistics, classify, tracker: classify};
 const fail = (/** @type {Error} */ error) => send(boss, {type: "failed", reason: error.message});
 
 listen(boss, {start: ({module, role}) => listen(boss, roles[role](surroundingsOf(module)), fail)}, fail);
+send(boss, {type: "up"});

@@ -1,10 +1,11 @@
 // What the boss says, as signals; what the page wishes, as messages to it. The only module that speaks "Page and boss".
 import { batch, signal } from "./preact.js";
+import { text } from "./text.js";
 
 /** @typedef {import("./types").Live} Live */
 
 /**
- * @param {{postMessage(message: object): void, addEventListener(type: "message", heard: (event: MessageEvent) => void): void}} boss
+ * @param {import("../workers.js").WorkerEndpoint} boss
  * @param {boolean} owner what the page was served as, until the master says
  * @param {() => number} now milliseconds
  * @returns {Live}
@@ -25,12 +26,16 @@ export function connect(boss, owner, now) {
   };
   /** @type {Set<(said: any) => void>} */
   const listeners = new Set();
-  boss.addEventListener("message", ({ data }) =>
+  boss.onmessage = ({ data }) =>
     batch(() => {
       hear(live, data, now);
       for (const listener of listeners) listener(data);
-    }),
-  );
+    });
+  boss.onerror = ({ message }) => {
+    if (live.client.value >= 0) return; // a fault of one that works: the browser's console has it
+    const reason = text.connection.noBoss(message || text.connection.noScript);
+    live.connection.value = { state: "closed", reason, retryMs: 0, since: now() };
+  };
   return { ...live, ...wishes(boss, live), ...whole(boss, listeners) };
 }
 

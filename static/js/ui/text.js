@@ -29,7 +29,8 @@ export const text = {
     reload: "The server runs a newer version. This page loads itself again as soon as you are not in the middle of something.",
     reloadNow: "Load again",
     closed: "Disconnected",
-    noBoss: (/** @type {string} */ reason) => `The script that computes in the background did not start: ${reason}`,
+    noBoss: (/** @type {string} */ reason) => `The script that computes in the background stopped: ${reason}`,
+    noScript: "it could not be loaded",
     closedWhy: (/** @type {string} */ reason) => `${sentence(reason || "The server closed the connection")} Load the page again to come back.`,
   },
 

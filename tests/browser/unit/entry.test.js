@@ -1,6 +1,7 @@
 // The boss's own script as the page starts it: configuration, address, engine; no master is at the other end.
 
 import {expect} from "/vendor/chai.js";
+import {supervise} from "/static/js/supervise.js";
 import {until} from "/unit/made.js";
 
 const configure = config => fetch("/api/config", {method: "PUT", body: JSON.stringify(config)});
@@ -9,7 +10,8 @@ const workers = [];
 
 function start() {
   const said = [];
-  const boss = new Worker("/static/js/entry/boss.js", {type: "module"});
+  const timers = {later: (work, ms) => setTimeout(work, ms), cancel: timer => clearTimeout(timer)};
+  const boss = supervise(() => new Worker("/static/js/entry/boss.js", {type: "module"}), timers); // as the page does
   workers.push(boss);
   boss.onmessage = ({data}) => said.push(data);
   return {boss, said};

@@ -7,6 +7,7 @@ import {sum} from "/static/js/combiner.js";
 import {decode, encode} from "/static/js/protocol.js";
 import {unpack} from "/static/js/unpack.js";
 import {Stream} from "/static/js/work.js";
+import {supervise} from "/static/js/supervise.js";
 import {digest, makeShard, until} from "/unit/made.js";
 
 const LAYERS = [
@@ -18,7 +19,8 @@ const LAYERS = [
   {type: "softmax"},
 ];
 const NETWORK = {project: "p", version: 1, layers: LAYERS, labels: ["a", "b"], seed: 3};
-const start = role => new Worker(`/static/js/entry/${role}.js`, {type: "module"});
+const timers = {later: (work, ms) => setTimeout(work, ms), cancel: timer => clearTimeout(timer)};
+const start = role => supervise(() => new Worker(`/static/js/entry/${role}.js`, {type: "module"}), timers);
 
 let module, bosses;
 before(async () => {
@@ -46,8 +48,7 @@ function open(compileEngine = async () => module) {
     startData: () => start("data"),
     compile: compileEngine,
     device: "",
-    later: (work, ms) => setTimeout(work, ms),
-    cancel: timer => clearTimeout(timer),
+    ...timers,
     random: Math.random,
     now: Date.now,
   });
