@@ -6,7 +6,6 @@ One system serves all tests of this file, so each leaves the project `digits` as
 import io
 import json
 import struct
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +20,7 @@ from websockets.typing import Origin
 
 from mlitb import wire
 from mlitb.core.messages import PROTOCOL, Answer, Control, FromClient, Hello, Join, Refused, Reload, Result, Welcome
+from tests.data_server.zips import make_zip
 from tests.running import Running, running, until
 
 
@@ -161,14 +161,6 @@ def test_the_data_server_shares_with_its_masters_pages_only(system: Running) -> 
 
 
 # ------------------------------------------------------------------------------------------------ bad input: REST
-def a_zip(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as file:
-        for name, data in files.items():
-            file.writestr(name, data)
-    return out.getvalue()
-
-
 def a_png() -> bytes:
     out = io.BytesIO()
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(out, "png")
@@ -180,9 +172,9 @@ def a_png() -> bytes:
     [
         pytest.param(b"this is not a zip at all", "zip", id="not a zip"),
         pytest.param(b"", "empty", id="nothing"),
-        pytest.param(a_zip({}), "no", id="empty zip"),
-        pytest.param(a_zip({"a.png": a_png()}), "folder", id="no label folder"),
-        pytest.param(a_zip({"a/1.png": a_png()[:40]}), "a/1.png", id="truncated PNG"),
+        pytest.param(make_zip({}), "no", id="empty zip"),
+        pytest.param(make_zip({"a.png": a_png()}), "folder", id="no label folder"),
+        pytest.param(make_zip({"a/1.png": a_png()[:40]}), "a/1.png", id="truncated PNG"),
     ],
 )
 def test_a_bad_upload_is_answered_with_a_sentence(system: Running, data: bytes, words: str) -> None:
@@ -238,7 +230,7 @@ def test_the_same_data_twice_is_refused(system: Running) -> None:
 
 
 def test_a_data_set_that_does_not_fit_is_refused_with_both_shapes(system: Running) -> None:
-    report = system.upload(a_zip({"a/1.png": a_png(), "b/2.png": a_png()}), width="16", height="12").json()
+    report = system.upload(make_zip({"a/1.png": a_png(), "b/2.png": a_png()}), width="16", height="12").json()
     answer = system.owner.post("/api/projects/digits/data", json={"dataset": report["id"]})
     assert answer.status_code == 409
     assert "8×8×1" in answer.json()["detail"]

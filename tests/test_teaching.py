@@ -1,16 +1,13 @@
 """Teaching over the real servers: who may, what becomes of the pictures, what is refused."""
 
-import io
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
-from mlitb.pixels import encode_png
+from tests.data_server.zips import make_zip, picture
 from tests.running import Running, running, until
 
 
@@ -21,19 +18,11 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def png(seed: int) -> bytes:
-    return encode_png(np.random.default_rng(seed).integers(0, 256, (9, 11, 1), dtype=np.uint8))
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as file:
-        for name, data in files.items():
-            file.writestr(zipfile.ZipInfo(name), data)
-    return made.getvalue()
+    return picture(seed, 11, 9)  # not the network's own size
 
 
 def teach(client: httpx.Client, project: str, files: dict[str, bytes]) -> httpx.Response:
-    return client.post(f"/api/projects/{project}/pictures", content=zipped(files))
+    return client.post(f"/api/projects/{project}/pictures", content=make_zip(files))
 
 
 def project(system: Running, name: str, **last: Any) -> str:
@@ -46,6 +35,7 @@ def project(system: Running, name: str, **last: Any) -> str:
     made = system.owner.post("/api/projects", json={"name": name, "layers": layers}).json()["id"]
     dataset = system.project("digits")["datasets"][0]["dataset"]
     system.owner.post(f"/api/projects/{made}/data", json={"dataset": dataset}).raise_for_status()
+    until(lambda: grown(system, made, 10), "its data is there")
     return str(made)
 
 
