@@ -207,8 +207,8 @@ export class Boss {
 
   /** @param {{project: string}} removed */
   removed({project}) {
+    this.projects.get(project)?.abandon(); // nobody takes its answer any more
     for (const worker of this.crew.of(project)) this.crew.retire(worker);
-    this.projects.get(project)?.abandon();
     this.projects.delete(project);
     this.show({type: "removed", project});
   }

@@ -146,10 +146,15 @@ export class Crew {
     this.changed();
   }
 
-  /** @param {LocalWorker} worker */
+  /**
+   * Take a worker back. What the others still answer goes out before the master hears of it: a browser without a worker
+   * in a project is refused its answer.
+   * @param {LocalWorker} worker
+   */
   remove(worker) {
-    if (worker.joined) this.links.tell("Leave", {worker: worker.number});
+    if (this.of(worker.project).length === 1) this.links.project(worker.project).abandon();
     this.retire(worker);
+    if (worker.joined) this.links.tell("Leave", {worker: worker.number});
   }
 
   /**

@@ -1,86 +1,6 @@
 import {expect} from "/vendor/chai.js";
-import {Boss} from "/static/js/boss.js";
-import {PROTOCOL, decode, encode} from "/static/js/protocol.js";
-import {Clock} from "/unit/made.js";
-
-/** A connection whose other end is the test. */
-class Line {
-  readyState = 0;
-  bufferedAmount = 0;
-  heard = [];
-  send(frame) { this.heard.push(decode(frame)); }
-  close() { this.readyState = 3; }
-  open() { this.readyState = 1; this.onopen(); }
-  drop() { this.readyState = 3; this.onclose({code: 1006, reason: ""}); }
-  say(type, fields, vector = null) { this.onmessage({data: encode({type, ...fields}, vector)}); }
-  of(type) { return this.heard.filter(({message}) => message.type === type).map(({message, vector}) => ({...message, vector})); }
-}
-
-/** A Web Worker whose inside is the test. */
-class Fake {
-  onmessage = null;
-  onerror = null;
-  got = [];
-  ended = false;
-  postMessage(message) { this.got.push(message); }
-  terminate() { this.ended = true; }
-  say(message) { this.onmessage({data: message}); }
-  of(type) { return this.got.filter(message => message.type === type); }
-}
-
-const NETWORK = {project: "p", version: 1, layers: [], labels: ["a", "b"], seed: 3};
-const SHARDS = ["aa", "bb"].map(hash => ({hash, cut: "c", count: 10, bytes: 100, labels: [0, 1], offset: 0, step: 1}));
-const order = (worker, fields = {}) => ({
-  worker, assignment: 1, ready: [0, 1], seed: 1, cursor: 0, micro_batch: 4, until_ms: 1000, limit: 20, ...fields,
-});
-const settled = () => new Promise(resolve => setTimeout(resolve));
-
-function make() {
-  const clock = new Clock(), lines = [], workers = [], shown = [], data = new Fake();
-  const page = {postMessage: message => shown.push(message), onmessage: null};
-  const boss = new Boss(page, {engine: "e".repeat(64), engine_url: "/e", data_url: "http://data.test"}, {
-    open: () => lines[lines.push(new Line()) - 1],
-    startWorker: () => workers[workers.push(new Fake()) - 1],
-    startData: () => data,
-    compile: async () => "module",
-    device: "a test",
-    later: clock.later,
-    cancel: clock.cancel,
-    random: () => 1,
-    now: () => clock.now,
-  });
-  boss.start();
-  const say = message => page.onmessage({data: message});
-  const rows = () => (clock.pass(250), shown.filter(({type}) => type === "workers").at(-1).workers);
-  const last = type => shown.filter(message => message.type === type).at(-1);
-  return {boss, clock, lines, line: () => lines.at(-1), workers, shown, data, say, rows, last};
-}
-
-/** A boss with `n` workers that have joined, hold both shards and have the parameters of iteration 1. */
-async function working(n) {
-  const made = make();
-  made.line().open();
-  made.line().say("Welcome", {client: 4, resume: "token", owner: false});
-  for (let i = 0; i < n; i++) made.say({type: "add", project: "p", role: "trainer"});
-  made.data.say({type: "cached", hashes: ["aa"], kind: "indexeddb", why: ""});
-  await settled();
-  made.line().say("Network", NETWORK);
-  for (let worker = 1; worker <= n; worker++) {
-    made.line().say("Assign", {project: "p", worker, assignment: 1, shards: SHARDS});
-    for (const {hash} of SHARDS) made.workers[worker - 1].say({type: "loaded", hash});
-  }
-  made.clock.pass(100);
-  await settled();
-  made.begin = (iteration, ...orders) => {
-    made.line().say("Parameters", {project: "p", iteration, version: 1}, Float32Array.of(1, 2));
-    made.line().say("Orders", {project: "p", iteration, orders});
-  };
-  made.result = (worker, iteration, fields = {}) => made.workers[worker - 1].say({
-    type: "result", iteration, count: 8, loss: 4, wrong: 1, ms: 100, all: false, gradient: Float32Array.of(worker, 10), ...fields,
-  });
-  made.answers = () => made.line().of("Answer");
-  return made;
-}
+import {PROTOCOL} from "/static/js/protocol.js";
+import {SHARDS, make, order, settled, working} from "/unit/bosses.js";
 
 describe("boss: coming in", () => {
   it("introduces itself first, and watches what the page watches", () => {
@@ -135,127 +55,6 @@ describe("boss: coming in", () => {
     line().say("Refused", {status: 404, reason: "there is no project p", about: "Join", worker: 1});
     expect(rows()[0]).to.include({worker: 1, state: "failed", reason: "there is no project p"});
     expect(last("refused").status).to.equal(404);
-  });
-});
-
-describe("boss: an iteration", () => {
-  it("adds its workers' gradients and answers once", async () => {
-    const {begin, result, answers, workers} = await working(2);
-    begin(1, order(1), order(2));
-    await settled();
-    expect(workers.map(worker => [...worker.of("order")[0].parameters])).to.deep.equal([[1, 2], [1, 2]]);
-    result(2, 1);
-    expect(answers()).to.deep.equal([]);
-    result(1, 1, {count: 4});
-    expect(answers().length).to.equal(1);
-    const {iteration, results, vector} = answers()[0];
-    expect(iteration).to.equal(1);
-    expect(results).to.deep.equal([
-      {worker: 1, count: 4, loss: 4, wrong: 1, ms: 100}, {worker: 2, count: 8, loss: 4, wrong: 1, ms: 100},
-    ]);
-    expect([...vector]).to.deep.equal([3, 20]);
-  });
-
-  it("does not wait for a stuck worker, names it, and takes it back when it answers", async () => {
-    const {begin, result, answers, clock, rows} = await working(2);
-    begin(1, order(1), order(2));
-    result(1, 1);
-    clock.pass(1099);
-    expect(answers()).to.deep.equal([]);
-    clock.pass(1);
-    expect(answers()[0].results.map(({worker}) => worker)).to.deep.equal([1]);
-    expect(rows()[1]).to.include({worker: 2, state: "silent"});
-    result(2, 1);
-    expect(answers().length).to.equal(1);
-    expect(rows()[1]).to.include({state: "ready", reason: ""});
-    begin(2, order(1), order(2));
-    result(1, 2);
-    result(2, 2);
-    expect(answers()[1].results.length).to.equal(2);
-  });
-
-  it("piles up no parameters before a worker that answers nothing", async () => {
-    const {begin, result, answers, workers, clock} = await working(2);
-    for (let iteration = 1; iteration <= 5; iteration++) {
-      begin(iteration, order(1), order(2));
-      await settled();
-      result(1, iteration);
-      clock.pass(1100);
-      expect(answers().at(-1)).to.deep.include({iteration});
-      expect(answers().length).to.equal(iteration);
-    }
-    expect(workers[1].of("order").length).to.equal(2);
-  });
-
-  it("after many orders at once (a tab that slept) the newest is computed, and nothing piles up", async () => {
-    const {begin, result, answers, workers} = await working(1);
-    for (let iteration = 1; iteration <= 9; iteration++) begin(iteration, order(1));
-    await settled();
-    expect(workers[0].of("order").map(({iteration}) => iteration)).to.deep.equal([1, 2]);
-    result(1, 1, {count: 0, gradient: null});
-    await settled();
-    expect(workers[0].of("order").at(-1).iteration).to.equal(9);
-    result(1, 2, {count: 0, gradient: null});
-    result(1, 9);
-    expect(answers().at(-1)).to.deep.include({iteration: 9});
-    expect(answers().at(-1).results[0].count).to.equal(8);
-  });
-
-  it("leaves out a gradient that is not finite", async () => {
-    const {begin, result, answers, rows} = await working(2);
-    begin(1, order(1), order(2));
-    result(1, 1, {gradient: Float32Array.of(NaN, 1)});
-    result(2, 1);
-    expect(answers()[0].results.map(({worker}) => worker)).to.deep.equal([2]);
-    expect([...answers()[0].vector]).to.deep.equal([2, 10]);
-    expect(rows()[0].reason).to.match(/not finite/);
-  });
-
-  it("answers without a vector when nothing was computed", async () => {
-    const {begin, result, answers} = await working(1);
-    begin(1, order(1));
-    result(1, 1, {count: 0, loss: 0, wrong: 0, gradient: null});
-    expect(answers()[0]).to.deep.include({vector: null});
-    expect(answers()[0].results[0].count).to.equal(0);
-  });
-
-  it("ends an iteration that is still open when the next one's orders come", async () => {
-    const {begin, result, answers} = await working(1);
-    begin(1, order(1));
-    begin(2, order(1));
-    expect(answers()[0]).to.deep.include({iteration: 1, results: []});
-    result(1, 1);
-    expect(answers().length).to.equal(1);
-    result(1, 2);
-    expect(answers()[1].results.length).to.equal(1);
-  });
-
-  it("awaits no worker that was removed", async () => {
-    const {begin, result, answers, say, line, workers} = await working(2);
-    begin(1, order(1), order(2));
-    result(1, 1);
-    say({type: "remove", worker: 2});
-    expect(line().of("Leave")[0].worker).to.equal(2);
-    expect(workers[1].ended).to.equal(true);
-    expect(answers()[0].results.map(({worker}) => worker)).to.deep.equal([1]);
-  });
-
-  it("stops a paused worker at once and tells the master", async () => {
-    const {begin, say, line, workers, rows} = await working(1);
-    begin(1, order(1));
-    say({type: "tune", worker: 1, paused: true, intensity: 0.5});
-    await settled();
-    expect(workers[0].of("stop").length).to.equal(1);
-    expect(line().of("Tune")[0]).to.deep.include({worker: 1, paused: true, intensity: 0.5, capacity_vectors: 3000});
-    expect(rows()[0].state).to.equal("paused");
-  });
-
-  it("shows what each worker does", async () => {
-    const {begin, result, rows} = await working(1);
-    begin(1, order(1));
-    expect(rows()[0]).to.include({state: "working", iteration: 1, budgetMs: 1000, allocated: 20, cached: 20, totalBytes: 200});
-    result(1, 1, {count: 20, all: true});
-    expect(rows()[0]).to.include({state: "saturated", count: 20, total: 20, power: 200});
   });
 });
 
@@ -466,8 +265,10 @@ describe("boss: what goes wrong", () => {
   });
 
   it("drops a removed project with its workers", async () => {
-    const {line, workers, rows, last} = await working(2);
+    const {begin, answers, line, workers, rows, last} = await working(2);
+    begin(1, order(1), order(2));
     line().say("Removed", {project: "p"});
+    expect(answers()).to.deep.equal([]);
     expect(workers.map(({ended}) => ended)).to.deep.equal([true, true]);
     expect(rows()).to.deep.equal([]);
     expect(last("removed").project).to.equal("p");
