@@ -63,7 +63,7 @@ def digits_zip(path: Path) -> Path:
     try:
         from sklearn.datasets import load_digits  # type: ignore[import-untyped]
     except ImportError as error:
-        raise DatasetFailed("the digits come with scikit-learn: pip install 'mlitb[demo]'") from error
+        raise DatasetFailed("the digits come with scikit-learn: pip install 'mlitb[demo]', then try again") from error
     digits = load_digits()
     order = np.argsort(digits.target, kind="stable")
     images = np.rint(digits.images[order] * (255 / 16)).astype(np.uint8)[..., None]

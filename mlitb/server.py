@@ -6,6 +6,7 @@ Rules of this file:
 - Errors are sentences: JSON for programs, a page for people.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mlitb import __version__, resources, teaching
+from mlitb import __version__, demo_api, resources, teaching
 from mlitb.access import Guard, HostPolicy, Owner, Tickets
 from mlitb.api import Shell, router
 from mlitb.core.messages import PROTOCOL
@@ -97,7 +98,7 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
     live.on_control = projects.controlled
     policy = HostPolicy(settings.lan, settings.allow_hosts)
     shell = Shell(settings, projects, engine, owner, tickets, data_server, live)
-    app.state.shell, app.state.turns = shell, teaching.Turns()
+    app.state.shell, app.state.turns, app.state.demo = shell, teaching.Turns(), asyncio.Lock()
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(Faults, partial(_error_answer, app))
     app.add_middleware(Guard, policy, settings.public_url, settings.data_url, settings.data_port, shell.refused)
@@ -107,6 +108,7 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
     app.include_router(upkeep_router, dependencies=audit_all)
     app.include_router(teaching.router, dependencies=audit_all)
     app.include_router(testing_router, dependencies=audit_all)
+    app.include_router(demo_api.router, dependencies=audit_all)
     _add_errors(app)
     _add_pages(app, shell)
     app.mount("/static", RevalidatedFiles(directory=resources.static()), name="static")

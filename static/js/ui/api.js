@@ -70,6 +70,7 @@ export function makeApi(request, tus, dataUrl, words) {
     history: (id, after = -1) => master("GET", `${at(id)}/history${after < 0 ? "" : `?after=${after}`}`),
     log: (id, after) => master("GET", `${at(id)}/log?after=${after}`),
     create: (name, layers, settings) => master("POST", "/projects", { name, layers, settings }),
+    demo: () => master("POST", "/demo"),
     act: (id, action) => master("POST", `${at(id)}/${action}`),
     change: (id, settings) => master("PATCH", at(id), settings),
     remove: (id) => master("DELETE", at(id)),

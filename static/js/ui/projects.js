@@ -54,7 +54,7 @@ export function ProjectsPage({ env }) {
       </div>
       ${problem && html`<${Problem}>${problem} <button type="button" class="small" onClick=${load}>${text.again}</button><//>`}
       ${projects === null && !problem && html`<p class="quiet-line" role="status">${text.loading}</p>`}
-      ${projects?.length === 0 && html`<${Empty} owner=${owner} open=${open} />`}
+      ${projects?.length === 0 && html`<${Empty} env=${env} owner=${owner} open=${open} />`}
       ${!!projects?.length &&
       html`<ul class="cards">
         ${projects.map((project) => html`<${Card} key=${project.id} env=${env} project=${project} />`)}
@@ -64,9 +64,20 @@ export function ProjectsPage({ env }) {
   `;
 }
 
-/** @param {{owner: boolean, open: () => void}} props */
-const Empty = ({ owner, open }) => html`
-  <section class="empty">
+/** @param {{env: Env, owner: boolean, open: () => void}} props */
+function Empty({ env, owner, open }) {
+  const busy = useSignal(false);
+  const problem = useSignal("");
+  const demo = async () => {
+    busy.value = true;
+    problem.value = "";
+    await env.api.demo().then(
+      (project) => env.go(`/project/${encodeURIComponent(project.id)}`),
+      (error) => (problem.value = error.message),
+    );
+    busy.value = false;
+  };
+  return html`<section class="empty">
     <svg class="empty-art" viewBox="0 0 240 120" aria-hidden="true">
       <path d="M30 24 120 60M30 60h90M30 96 120 60M120 60h90" />
       <circle cx="30" cy="24" r="7" /><circle cx="30" cy="60" r="7" /><circle cx="30" cy="96" r="7" /><circle class="core" cx="120" cy="60" r="14" />
@@ -74,9 +85,14 @@ const Empty = ({ owner, open }) => html`
     </svg>
     <h2>${text.home.empty}</h2>
     <p>${owner ? text.home.emptyOwner : text.home.emptyVisitor}</p>
-    ${owner && html`<button type="button" class="primary" onClick=${open}>${text.home.first}</button>`}
-  </section>
-`;
+    ${owner &&
+    html`<div class="empty-actions">
+        <button type="button" class="primary" data-testid="make-demo" disabled=${busy.value} onClick=${demo}>${busy.value ? text.home.demoWorking : text.home.demo}</button>
+        <button type="button" data-testid="first-project" onClick=${open}>${text.home.first}</button>
+      </div>
+      ${problem.value && html`<${Problem}>${problem.value}<//>`}`}
+  </section>`;
+}
 
 /** @param {{env: Env, project: Project}} props */
 function Card({ env, project }) {

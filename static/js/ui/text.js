@@ -47,9 +47,11 @@ export const text = {
     lead: "Each project is one neural network. Open one and lend your device, or watch it learn.",
     create: "New project",
     empty: "No project yet",
-    emptyOwner: "Describe a network, give it pictures, share its link. It takes about a minute.",
+    emptyOwner: "See one learn first: 1,797 handwritten digits and a small network, made in a few seconds. Or describe a network of your own, give it pictures and share its link.",
     emptyVisitor: "The owner of this server can create one: open the link with the token that was printed when the server started.",
-    first: "Create the first project",
+    first: "Describe my own",
+    demo: "Try it with handwritten digits",
+    demoWorking: "Preparing the digits …",
   },
 
   checkpoints: {

@@ -250,6 +250,8 @@ export interface Api {
   /** What changed after a serial, oldest first. */
   log(id: string, after: number): Promise<LogEntry[]>;
   create(name: string, layers: Layer[], settings: Settings): Promise<Project>;
+  /** The demo project, made unless it is there. */
+  demo(): Promise<Project>;
   act(id: string, action: "start" | "pause" | "reboot"): Promise<unknown>;
   change(id: string, settings: Settings): Promise<unknown>;
   remove(id: string): Promise<unknown>;
