@@ -1,13 +1,10 @@
 """A project's page, as people use it: figures, curves, their own workers, and what only its owner sees."""
 
-import csv
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.running import Running, until
 
@@ -33,55 +30,6 @@ def test_a_project_shows_how_it_learns(visitor: Page, system: Running) -> None:
     expect(visitor.get_by_test_id("chart-error")).to_have_attribute("data-points", re.compile(r"^([4-9]|\d\d+)$"))
     for chart, unit in (("latency", "ms"), ("bytes", "KB")):
         expect(visitor.get_by_test_id(f"chart-{chart}").locator(".chart-value").first).to_contain_text(unit)
-
-
-def csv_of(data: bytes) -> Iterator[dict[str, str]]:
-    """Read comma-separated values, by the names in the head line."""
-    yield from csv.DictReader(data.decode().splitlines())
-
-
-def saved(page: Page, button: Locator) -> bytes:
-    """Press a button that saves a file; return what it holds."""
-    with page.expect_download() as download:
-        button.click()
-    return Path(download.value.path()).read_bytes()
-
-
-def test_each_chart_is_zoomed_and_exported(visitor: Page, system: Running) -> None:
-    name = project(system, "charts")
-    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    visitor.goto(f"{system.master}/project/{name}")
-    visitor.get_by_test_id("add-worker").click()
-    until(lambda: len(system.visitor.get(f"/api/projects/{name}/history").json()) >= 4, "four iterations")
-    visitor.get_by_test_id("remove-worker").click()
-    visitor.reload()
-    rows = system.visitor.get(f"/api/projects/{name}/history").json()
-    expect(visitor.get_by_test_id("chart-error")).to_have_attribute("data-points", str(len(rows)))
-    for chart, columns in (("error", 1), ("loss", 1), ("power", 1), ("latency", 1), ("bytes", 2)):
-        shown = visitor.get_by_test_id(f"chart-{chart}")
-        csv = saved(visitor, shown.get_by_test_id("save-csv")).decode().splitlines()
-        assert [len(line.split(",")) for line in csv] == [2 + columns] * (1 + len(rows))
-    table = list(csv_of(saved(visitor, visitor.get_by_test_id("export-csv"))))
-    assert [int(row["iteration"]) for row in table] == [row["iteration"] + 1 for row in rows]
-    assert [int(row["bytes_in"]) for row in table] == [row["bytes_in"] for row in rows]
-    assert all(int(row["bytes_in"]) > 4 * 5210 for row in table[1:]), "a gradient of 5,210 values an iteration"
-    visitor.reload()  # Chromium takes ten files from a page, then it asks
-    for chart in ("error", "loss", "power", "latency", "bytes"):
-        button = visitor.get_by_test_id(f"chart-{chart}").get_by_test_id("save-png")
-        assert saved(visitor, button).startswith(b"\x89PNG")
-    for choice in ("span-100", "span-all"):
-        visitor.get_by_test_id(choice).check(force=True)
-        expect(visitor.get_by_test_id(choice)).to_be_checked()
-    plot = visitor.get_by_test_id("chart-error").locator(".u-over")
-    plot.scroll_into_view_if_needed()
-    at = plot.bounding_box()
-    assert at is not None
-    visitor.mouse.move(at["x"] + at["width"] * 0.25, at["y"] + 50)
-    visitor.mouse.down()
-    visitor.mouse.move(at["x"] + at["width"] * 0.7, at["y"] + 50, steps=4)
-    expect(visitor.get_by_test_id("chart-error").locator(".u-select")).to_have_css("width", re.compile(r"^[1-9]"))
-    visitor.mouse.up()
-    plot.dblclick()
 
 
 def test_my_workers_pause_resume_and_leave(visitor: Page, system: Running) -> None:

@@ -12,6 +12,7 @@ import uPlot from "./uplot.js";
 
 const HEIGHT = 208; // CSS pixels; fixed, so that nothing moves when data arrives
 const SPANS = [0, 1000, 100]; // iterations to look back; 0: all
+const SLIP = 4; // CSS pixels: a click whose pointer slips is no zoom
 const words = text.chart;
 
 /** @param {{env: Env, id: string, points: Point[], name: string, figures?: Figure[]}} props */
@@ -52,8 +53,15 @@ const Began = ({ time }) => html`<time datetime=${new Date(time * 1000).toISOStr
 /** @param {HTMLElement} from @param {string} name */
 const css = (from, name) => getComputedStyle(from).getPropertyValue(name).trim();
 
-/** @param {HTMLElement} box @param {Figure} figure @param {Line[]} lines @param {(index: number | null) => void} pointed @returns {uPlot.Options} */
-function plotOptions(box, figure, lines, pointed) {
+/**
+ * @typedef {object} Hand what a person does with a chart
+ * @property {(index: number | null) => void} pointed
+ * @property {(part: Part | null) => void} zoomed into a part, or back
+ */
+/** @typedef {{min: number, max: number}} Part iterations, from the left to the right edge */
+
+/** @param {HTMLElement} box @param {Figure} figure @param {Line[]} lines @param {Hand} hand @returns {uPlot.Options} */
+function plotOptions(box, figure, lines, hand) {
   const axis = {
     stroke: () => css(box, "--ink-3"),
     font: `11px ${css(box, "--font")}`,
@@ -65,14 +73,28 @@ function plotOptions(box, figure, lines, pointed) {
     height: HEIGHT,
     legend: { show: false },
     scales: { x: { time: false }, y: { range: (_plot, _min, max) => [0, Number.isFinite(max) && max > 0 ? max * 1.08 : 1] } },
-    cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
+    cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false, setScale: false, dist: SLIP }, bind: { mouseup: (plot, _target, handler) => (event) => (handler(event), selected(plot, hand), null), dblclick: () => () => (hand.zoomed(null), null) } },
     axes: [
       { ...axis, grid: { show: false }, size: 28, gap: 6, space: 64, values: (_plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : "")) },
       { ...axis, size: 56, gap: 6, space: 40, values: (_plot, ticks) => ticks.map(figure.tick) },
     ],
     series: [{}, ...lines.map(({ colour, wash }) => ({ stroke: () => css(box, colour), width: 1.75, spanGaps: true, points: { show: false }, ...(wash && { fill: () => css(box, `${colour}-wash`) }) }))],
-    hooks: { setCursor: [(plot) => pointed(plot.cursor.idx ?? null)] },
+    hooks: { setCursor: [(plot) => hand.pointed(plot.cursor.idx ?? null)], setScale: [(plot) => tellRange(plot, box)] },
   };
+}
+
+/** The drag is over: look at the part that it marked. @param {uPlot} plot @param {Hand} hand */
+function selected(plot, hand) {
+  const { left, width } = plot.select;
+  if (width <= 0) return;
+  hand.zoomed({ min: plot.posToVal(left, "x"), max: plot.posToVal(left + width, "x") });
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+}
+
+/** Write down which iterations are seen, for tests and whoever else wants to know. @param {uPlot} plot @param {HTMLElement} box */
+function tellRange(plot, box) {
+  const { min, max } = plot.scales.x;
+  Object.assign(box.dataset, { from: String(Math.round(min ?? 0)), to: String(Math.round(max ?? 0)) });
 }
 
 /** @param {Point[]} points @param {Line[]} lines @returns {uPlot.AlignedData} */
@@ -91,10 +113,12 @@ function Chart({ env, figure, lines, points, last, name }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
   const pointed = useSignal(/** @type {number | null} */ (null));
+  const zoom = useSignal(/** @type {Part | null} */ (null)); // what was zoomed into stays, whatever arrives
   const drawn = lines.map(({ key }) => key).join();
+  const hand = { pointed: (/** @type {number | null} */ index) => (pointed.value = index), zoomed: (/** @type {Part | null} */ part) => (zoom.value = part) };
   useEffect(() => {
     const here = /** @type {HTMLElement} */ (box.current);
-    const made = new uPlot(plotOptions(here, figure, lines, (index) => (pointed.value = index)), columns(points, lines), here);
+    const made = new uPlot(plotOptions(here, figure, lines, hand), columns(points, lines), here);
     plot.current = made;
     const watcher = new ResizeObserver(() => made.setSize({ width: here.clientWidth, height: HEIGHT }));
     watcher.observe(here);
@@ -107,8 +131,8 @@ function Chart({ env, figure, lines, points, last, name }) {
       made.destroy();
     };
   }, [drawn]);
-  useEffect(() => show(plot.current, columns(points, lines), last), [points]);
-  useEffect(() => look(plot.current, last), [last, drawn]);
+  useEffect(() => void (zoom.value = null), [last]);
+  useEffect(() => show(plot.current, columns(points, lines), zoom.value ?? newest(points, last)), [points, last, zoom.value, drawn]);
   const at = pointed.value !== null && pointed.value < points.length ? pointed.value : null;
   const point = at === null ? points[points.length - 1] : points[at];
   const file = `${fileName(name)}-${figure.key}`;
@@ -141,27 +165,16 @@ const Key = ({ figure, lines, at }) => html`
   </p>
 `;
 
-/** Draw new data; what a person has zoomed into stays. @param {uPlot | null} plot @param {uPlot.AlignedData} data @param {number} last */
-function show(plot, data, last) {
-  if (!plot) return;
-  const kept = zoomed(plot);
-  plot.setData(data, !kept);
-  if (last && !kept) look(plot, last);
+/** Draw the data, and of it this part. @param {uPlot | null} plot @param {uPlot.AlignedData} data @param {Part} part */
+function show(plot, data, part) {
+  plot?.setData(data, false);
+  plot?.setScale("x", part);
 }
 
-/** Look back so many iterations; 0: over all. @param {uPlot | null} plot @param {number} last */
-function look(plot, last) {
-  const x = plot?.data[0];
-  if (!plot || !x?.length) return;
-  const end = x[x.length - 1];
-  plot.setScale("x", { min: last ? Math.max(x[0], end - last) : x[0], max: Math.max(end, x[0] + 1) });
-}
-
-/** Whether a person has zoomed in by dragging: then new points must not move what is seen. @param {uPlot} plot */
-function zoomed(plot) {
-  const [x] = plot.data;
-  const { max } = plot.scales.x;
-  return !!x?.length && max != null && max < x[x.length - 1];
+/** The newest so many iterations; 0: all. @param {Point[]} points @param {number} last @returns {Part} */
+function newest(points, last) {
+  const [begin, end] = [points[0]?.iteration ?? 0, points[points.length - 1]?.iteration ?? 0];
+  return { min: last ? Math.max(begin, end - last) : begin, max: Math.max(end, begin + 1) };
 }
 
 const TITLE = 30; // CSS pixels above the curve in a saved picture

@@ -120,7 +120,7 @@ export const text = {
     empty: "The curve starts with the first iteration.",
     summary: (/** @type {string} */ name, /** @type {string} */ first, /** @type {string} */ last, /** @type {number} */ from, /** @type {number} */ to) =>
       `${name} from ${first} at iteration ${count(from)} to ${last} at iteration ${count(to)}.`,
-    zoom: "Drag over a chart to zoom, double-click to see all.",
+    zoom: "Drag over a chart to zoom, double-click to go back.",
     ago: (/** @type {string} */ time) => `Training began ${time} ago.`,
     span: "Iterations shown",
     all: "All",
