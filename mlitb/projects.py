@@ -48,7 +48,7 @@ HISTORY_KEYS = (
     "latencies", "bytes_in", "bytes_out",
 )  # fmt: skip
 SHOWN = ("dataset", "cut", "vectors", "labels", "mode")
-WORK_KEYS = ("work", "lists")
+WORK_KEYS = ("work", "lists", "local", "terms")
 """What repeats an iteration: who computed how many vectors from which cursor of which list, in order of acceptance."""
 
 
@@ -414,7 +414,7 @@ class Projects:
         if project not in self._unsaved:
             self._unsaved.add(project)
             asyncio.get_running_loop().call_later(IDLE_SAVE_S, self._save_idle, project)
-        self.keeping.figures((project, kept, {key: figures[key] for key in WORK_KEYS}))
+        self.keeping.figures((project, kept, {key: figures[key] for key in WORK_KEYS if key in figures}))
 
     def _tested(self, project: str) -> None:
         """Keep what is about to be evaluated, in case it turns out to be the best."""

@@ -265,9 +265,9 @@ class Runtime:
         if project in self._stepping:  # dropped, but the core still waits to hear of it
             self._stepped(project, False, 0.0)
 
-    def _stepped(self, project: str, finite: bool, learning_rate: float) -> None:
+    def _stepped(self, project: str, finite: bool, learning_rate: float, steps: int = 0) -> None:
         self._stepping.discard(project)
-        self.feed(Stepped(project, finite, learning_rate))
+        self.feed(Stepped(project, finite, learning_rate, steps))
 
     def _broadcast(self, effect: Broadcast) -> None:
         head = Parameters(effect.project, effect.iteration, effect.version)
@@ -278,8 +278,8 @@ class Runtime:
             self.on_tested(effect.project)
 
     def _step(self, effect: Step) -> None:
-        def done(finite: bool) -> None:
-            self._stepped(effect.project, finite, effect.learning_rate)
+        def done(finite: bool, steps: int) -> None:
+            self._stepped(effect.project, finite, effect.learning_rate, steps)
 
         self._stepping.add(effect.project)
         vectors = self.vectors[effect.project]

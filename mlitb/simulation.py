@@ -263,7 +263,8 @@ class Simulation:
         self._steps += 1
         self.on_step(self._steps)
         taken = self.model.costs.iteration + self.model.costs.step_mb * self._megabytes()
-        self._link.work(taken, lambda: self._feed(Stepped(PROJECT, finite, step.learning_rate)))
+        steps = self._steps
+        self._link.work(taken, lambda: self._feed(Stepped(PROJECT, finite, step.learning_rate, steps)))
 
     def _queue_for(self, device: Device) -> None:
         """Let a device wait for its turn; then it gets what is newest: a snapshot, and the orders behind it."""

@@ -59,15 +59,15 @@ class Vectors:
         """Add an answer's gradient to the sum, in slices."""
         return reduction.add(self.total, gradient)
 
-    def step(self, hyper: Hyper, vectors: int, learning_rate: float, done: Callable[[bool], None]) -> Work:
-        """Take one optimizer step in slices; a result that is not finite is dropped. Then `done(finite)`."""
+    def step(self, hyper: Hyper, vectors: int, learning_rate: float, done: Callable[[bool, int], None]) -> Work:
+        """Take one optimizer step in slices; a result that is not finite is dropped. Then `done(finite, steps)`."""
         state = optimizer.adapted(self.state, hyper, self.parameters.size)
         update = optimizer.Update(hyper, self.parameters, self.total, state, vectors, learning_rate)
         yield from update.walk()
         if update.finite:
             self.parameters, self.state = update.parameters, update.state
         self.total = reduction.zeros(self.parameters.size)
-        done(update.finite)
+        done(update.finite, int(update.state["step"][0]))
 
 
 class Jobs:

@@ -292,7 +292,7 @@ class Replay:
         after.restore({"parameters": parameters, **state}, len(client._network().labels))
         for _ in after.add(outcome.gradient):
             pass
-        for _ in after.step(hyper, outcome.count, optimizer.Hyper().learning_rate, lambda _: None):
+        for _ in after.step(hyper, outcome.count, optimizer.Hyper().learning_rate, lambda *_: None):
             pass
         current = Vectors()
         current.restore({"parameters": parameters, **state}, len(client._network().labels))

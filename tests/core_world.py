@@ -26,6 +26,7 @@ from mlitb.core.events import (
     Event,
     Forget,
     Initialise,
+    Log,
     Received,
     Record,
     Save,
@@ -112,6 +113,7 @@ class World:
         self.vectors: dict[str, Vectors] = {}
         self.count = 0
         self.trail: list[Effect] = []
+        self.logs: list[Log] = []
 
     # ------------------------------------------------------------------------------------------ what happens
     def feed(self, event: Event) -> list[Effect]:
@@ -162,7 +164,8 @@ class World:
         else:
             assert effect.grow_from == 0 or effect.grow_from == vectors.labels < effect.labels
             vectors.layers, vectors.labels = effect.layers, effect.labels
-        return self.feed(Stepped(name, finite, effect.learning_rate))
+            vectors.steps = vectors.steps if effect.grow_from else 0
+        return self.feed(Stepped(name, finite, effect.learning_rate, vectors.steps))
 
     def connect(self, owner: bool = False, resume: str = "", hello: bool = True) -> Browser:
         self.count += 1
@@ -291,6 +294,8 @@ class World:
                 records.append(figures)
             case Forget(project):
                 del self.vectors[project]
+            case Log():
+                self.logs.append(effect)
 
     def broadcast(self, effect: Broadcast) -> None:
         vectors = self.vectors[effect.project]

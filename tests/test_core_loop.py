@@ -2,6 +2,7 @@
 
 import pytest
 
+from mlitb.core import messages as m
 from mlitb.core.events import Add, Disconnected, Save, Step
 from tests.core_world import World, names
 
@@ -248,3 +249,82 @@ def test_an_iteration_tells_the_latency_of_the_browsers_that_came_first(world: W
     links = world.project().crew.browsers.values()
     assert record["latency_ms"] == pytest.approx(sorted(b.link.overhead_ms for b in links)[5], abs=0.1)
     assert list(record["latencies"]) == [str(browser.number) for browser in browsers[:8]]
+
+
+def test_an_answer_of_any_missed_order_is_a_sign_of_life(world: World) -> None:
+    good, slow = world.crowd(2)
+    link = world.project().crew.browsers[slow.number].link
+    sent_at, old = world.opened(), world.good_answer(slow, "p", ms=100.0)
+    for _ in range(2):
+        world.answer(good)
+        world.close()
+    world.say(slow, *old)  # two orders went out since
+    assert world.project().crew.browsers[slow.number].silent is False
+    took_ms = 1000 * (world.now - sent_at) - 100
+    assert link.overhead_ms > 0.49 * took_ms > 900
+    before = link.overhead_ms
+    world.say(slow, *old)
+    assert link.overhead_ms == before, "the same answer taught twice"
+
+
+def test_what_was_cut_off_teaches_nothing_of_the_link(world: World) -> None:
+    browser = world.crowd(2)[0]
+    link = world.project().crew.browsers[browser.number].link
+    before = (link.overhead_ms, link.spread_ms)
+    world.now += 0.9
+    world.say(browser, m.Answer("p", world.project().iteration, ()))
+    assert browser.refused == []
+    assert (link.overhead_ms, link.spread_ms) == before
+
+
+def test_a_stale_length_is_timed_from_its_own_orders(world: World) -> None:
+    browser = world.worker()
+    world.answer(browser)
+    old = world.size()
+    world.feed_attach("more", ["c"], [16])
+    world.now = 1e6
+    world.close()
+    good, _ = world.good_answer(browser, "p", ms=100.0)
+    world.now += 0.2
+    world.say(browser, good, old)
+    assert world.project().refusals["stale length"] == 1
+    assert world.project().crew.browsers[browser.number].link.overhead_ms < 1000
+
+
+def test_the_learning_rate_decays_with_the_steps_not_with_the_iterations() -> None:
+    world = World()
+    world.create(period=1.0, learning_rate=1.0, decay=0.5, decay_interval=3)
+    world.attach()
+    browser = world.worker()
+    rates = []
+
+    def steps(count: int) -> list[float]:
+        for _ in range(count):
+            world.answer(browser)
+            world.close()
+            rates.append(world.project().learning_rate)
+        return rates[-count:]
+
+    assert steps(2) == [1.0, 1.0]
+    world.say(browser, m.Answer("p", world.project().iteration, ()))  # the third iteration is empty
+    world.close()
+    assert steps(1) == [0.5]
+    assert steps(1) == [0.5]
+    world.control("reboot")
+    world.step()
+    assert steps(3) == [1.0, 1.0, 0.5], "a reboot begins to count anew"
+
+
+def test_the_log_tells_what_makes_a_step_once_and_again_when_it_changes(world: World) -> None:
+    [browser] = world.crowd(1)
+    records = world.vectors["p"].records
+    told = [record["terms"] for record in records if "terms" in record]
+    assert [(terms["labels"], terms["seed"], terms["hyper"]["optimizer"]) for terms in told] == [(2, 7, "adagrad")]
+    assert records[-1]["local"] == []
+    world.control("set", optimizer="sgd", local_steps=True, local_rate=0.05, local_momentum=0.5)
+    for _ in range(2):
+        world.answer(browser)
+        world.close()
+    changed = [record for record in records if record.get("terms", {}).get("hyper", {}).get("optimizer") == "sgd"]
+    assert len(changed) == 1
+    assert records[-1]["local"] == [0.05, 0.5]

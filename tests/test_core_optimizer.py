@@ -127,11 +127,11 @@ def test_warm_up_rises_from_nothing_and_then_stays() -> None:
 def test_decay_comes_at_its_interval_and_stops_at_its_floor() -> None:
     hyper = Hyper(learning_rate=1.0, decay=0.5, decay_interval=2, decay_floor=0.2)
     rates, rate = [], 1.0
-    for iteration in range(8):
+    for steps in range(1, 9):
         rates.append(rate)
-        rate = optimizer.next_learning_rate(hyper, rate, iteration)
+        rate = optimizer.next_learning_rate(hyper, rate, steps)
     assert rates == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2]
-    assert optimizer.next_learning_rate(hyper, 0.1, 1) == 0.1  # a rate below the floor is not raised
+    assert optimizer.next_learning_rate(hyper, 0.1, 2) == 0.1  # a rate below the floor is not raised
 
 
 def test_a_step_that_leaves_float32_is_reported_and_the_old_stays() -> None:

@@ -142,7 +142,7 @@ def test_a_model_goes_on_with_its_optimizer_where_it_stood(system: Running) -> N
     for _ in expected.add(outcome.gradient):
         pass
     parsed = Hyper.parse({**hyper, "multipliers": network.multipliers(plan)})
-    for _ in expected.step(parsed, outcome.count, before.learning_rate, lambda _: None):
+    for _ in expected.step(parsed, outcome.count, before.learning_rate, lambda *_: None):
         pass
     assert new.tobytes() == expected.parameters.tobytes(), "state and decayed rate were used"
     system.owner.post(f"/api/projects/{project}/pause").raise_for_status()

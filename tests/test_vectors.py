@@ -55,12 +55,12 @@ def run(work: Iterator[None]) -> None:
 
 
 def test_a_step_is_the_mean_gradient_through_the_optimizer_and_clears_the_sum() -> None:
-    vectors, finite = filled(), list[bool]()
+    vectors, told = filled(), list[tuple[bool, int]]()
     before = vectors.parameters
     for _ in range(2):
         run(vectors.add(np.full(5, 3, np.float32)))
-    run(vectors.step(Hyper(optimizer="sgd", learning_rate=0.5), 3, 0.5, finite.append))
-    assert finite == [True]
+    run(vectors.step(Hyper(optimizer="sgd", learning_rate=0.5), 3, 0.5, lambda *outcome: told.append(outcome)))
+    assert told == [(True, 1)]
     np.testing.assert_allclose(vectors.parameters, before - 0.5 * 2, rtol=1e-6)
     assert not vectors.total.any()
 
@@ -70,17 +70,17 @@ def test_a_snapshot_that_somebody_holds_does_not_change() -> None:
     held = vectors.parameters
     copy = held.copy()
     run(vectors.add(np.ones(5, np.float32)))
-    run(vectors.step(Hyper(), 1, 0.1, lambda _: None))
+    run(vectors.step(Hyper(), 1, 0.1, lambda *_: None))
     assert held.tobytes() == copy.tobytes()
     assert vectors.parameters is not held
 
 
 def test_a_step_that_leaves_float32_is_dropped() -> None:
-    vectors, finite = filled(), list[bool]()
+    vectors, told = filled(), list[tuple[bool, int]]()
     before = vectors.parameters.tobytes()
     run(vectors.add(np.full(5, 3e38, np.float32)))
-    run(vectors.step(Hyper(optimizer="sgd", learning_rate=1000.0), 1, 1000.0, finite.append))
-    assert finite == [False]
+    run(vectors.step(Hyper(optimizer="sgd", learning_rate=1000.0), 1, 1000.0, lambda *outcome: told.append(outcome)))
+    assert told == [(False, 1)]
     assert vectors.parameters.tobytes() == before
     assert not vectors.total.any()
 
@@ -90,7 +90,7 @@ def test_growth_keeps_the_old_bits_and_gives_new_weights_no_history() -> None:
     size = {labels: 16 * 9 + 16 + 4 * 4 * 16 * labels + labels for labels in (2, 3)}
     vectors.initialise(np.arange(size[2], dtype=np.float32), 2)
     run(vectors.add(np.ones(size[2], np.float32)))
-    run(vectors.step(Hyper(), 1, 0.1, lambda _: None))
+    run(vectors.step(Hyper(), 1, 0.1, lambda *_: None))
     old = vectors.parameters
     fresh = np.full(size[3], -5, np.float32)
     vectors.grow(tuple(LAYERS), fresh, 3)

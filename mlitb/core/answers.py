@@ -72,7 +72,7 @@ def _judge_moment(answer: Answer, browser: Browser, expected: Expected) -> Verdi
             "future iteration", 422, f"iteration {answer.iteration} has not begun: this is {expected.iteration}"
         )
     if answer.iteration < expected.iteration or not (expected.is_open or browser.answered):
-        late = answer.iteration == browser.late_iteration
+        late = answer.iteration in browser.missed
         return Verdict("late", 409, f"iteration {answer.iteration} is closed: this is {expected.iteration}", late=late)
     if browser.answered:
         return Verdict("second answer", 409, f"iteration {answer.iteration} was answered already")

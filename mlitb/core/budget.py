@@ -22,7 +22,8 @@ SLOW, FAST = 0.125, 0.5
 POWER_GAIN = 0.3
 FIRST_OVERHEAD_SHARE = 0.1
 FIRST_OVERHEAD_MS = 100.0
-MAX_HALVINGS = 10
+MAX_HALVINGS = 5
+"""A thirty-second of the period is below every floor: more would only take longer to win back."""
 
 
 @dataclass(slots=True)
@@ -32,22 +33,32 @@ class Link:
     overhead_ms: float = -1.0  # smoothed, -1 before the first sample
     spread_ms: float = 0.0  # mean deviation
     halvings: int = 0  # one more at each missed deadline, one less at each answer in time
+    late: bool = False  # the last sample was of an answer that came too late
 
     @property
     def known(self) -> bool:
         """Tell whether there was a sample."""
         return self.overhead_ms >= 0
 
-    def sample(self, elapsed_ms: float, computed_ms: float) -> None:
-        """Learn from one answer, in time or late."""
+    def sample(self, elapsed_ms: float, computed_ms: float, late: bool = False) -> float:
+        """Learn from one answer, in time or late; return its overhead.
+
+        What came late waited for a sleeping device or behind a crowd: the first answer in time begins anew.
+        """
         overhead = elapsed_ms - computed_ms if elapsed_ms > computed_ms else 0.0
-        if self.overhead_ms < 0:
+        before, self.late = self.late, late
+        if self.overhead_ms < 0 or (before and not late):
             self.overhead_ms, self.spread_ms = overhead, overhead / 4
-            return
+            return overhead
         error = overhead - self.overhead_ms
         jump = error > MARGIN_MIN_MS and error > SPREADS * self.spread_ms
         self.overhead_ms += (FAST if jump else SLOW) * error
         self.spread_ms += 2 * SLOW * (abs(error) - self.spread_ms)
+        return overhead
+
+    def missed(self) -> None:
+        """Halve the budget after a missed deadline."""
+        self.halvings = min(self.halvings + 1, MAX_HALVINGS)
 
     def margin_ms(self) -> float:
         """Give the time kept free for the link's own unsteadiness."""

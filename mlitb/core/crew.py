@@ -124,7 +124,7 @@ class Crew:
         """Note that a browser let a deadline pass; after three its shards go to others. Return what the log is told."""
         browser.silent = True
         browser.misses += 1
-        browser.link.halvings += 1
+        browser.link.missed()
         if browser.misses >= MISSES_TO_LOSE:
             for trainer in browser.trainers:
                 self._part(browser, trainer)

@@ -87,6 +87,7 @@ class Stepped:
     project: str
     finite: bool
     learning_rate: float
+    steps: int = 0  # that led to these parameters, as the optimizer's state counts them
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ class Iteration:
     opened_at: float
     settings: Settings
     present: int = 0  # browsers with an order that are still here
+    ordered: int = 0  # browsers that got an order
+    answers: int = 0  # accepted
+    overhead_ms: float = 0.0  # of these, summed
     awaiting: set[int] = field(default_factory=set)  # connections
     unfinished: int = 0  # awaited browsers whose answer left something undone
     vectors: int = 0
@@ -101,6 +104,7 @@ class Iteration:
 
     def accept(self, browser: Browser, answer: Answer) -> None:
         """Count an accepted answer."""
+        self.answers += 1
         finished = len(answer.results) == len(browser.orders)  # else a straggler was left out
         for result in answer.results:
             trainer = browser.orders[result.worker]
@@ -153,6 +157,7 @@ class Iteration:
             "iteration": self.number, "seconds": seconds, "vectors": self.vectors, "trainers": self.trainers,
             "error": self.error(), "loss": self.mean_loss(), "power": self.vectors / self._stands_for(seconds),
             "efficiency": self.efficiency(), "learning_rate": learning_rate, "work": self.work, "lists": self.lists,
+            "local": [self.settings.local_rate, self.settings.local_momentum] if self.settings.local_steps else [],
         }  # fmt: skip
 
     def _stands_for(self, seconds: float) -> float:
@@ -171,3 +176,17 @@ class Iteration:
     def efficiency(self) -> float:
         """Give distinct vectors used / vectors that the devices could have computed in T."""
         return min(1.0, self.distinct / self.potential) if self.potential else 0.0
+
+
+class WorkLog:
+    """What the log was told last: what seldom changes stands in it only where it does."""
+
+    def __init__(self) -> None:
+        self._terms: dict[str, Any] = {}
+
+    def news(self, terms: dict[str, Any]) -> dict[str, Any]:
+        """Give the terms of an iteration's step (its optimizer, labels, seed) if they are new to the log."""
+        if terms == self._terms:
+            return {}
+        self._terms = terms
+        return {"terms": terms}

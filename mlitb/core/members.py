@@ -15,6 +15,9 @@ from mlitb.core.budget import Link
 from mlitb.core.messages import Order, Role, Shard, WorkerState
 from mlitb.core.work import keyed, members
 
+MISSED_KEPT = 8
+"""Missed orders that a late answer may still belong to."""
+
 SHOWN = 1000
 """Snapshots that a statistics worker may still report about: it takes the newest when it is free."""
 
@@ -99,14 +102,35 @@ class Browser:
     awaited: bool = False
     silent: bool = False  # missed a deadline and has not answered since
     misses: int = 0  # deadlines missed since the last sign of life
-    late_iteration: int = -1  # the latest iteration whose order it missed
-    late_sent_at: float = -1.0
+    missed: dict[int, float] = field(default_factory=dict)  # the latest iterations whose orders it missed -> sent at
+    waits: bool = False  # for a turn: more browsers have work than the server has places (places.py)
     refused: int = 0
 
     @property
     def title(self) -> str:
         """Name it for people."""
         return f"{self.device or 'browser'} #{self.identity}"
+
+    def could_work(self) -> bool:
+        """Tell whether one of its trainers has unpacked something to compute."""
+        return any(t.ready and t.holder and not t.paused for t in self.trainers)
+
+    def excuse(self, iteration: int) -> None:
+        """Expect nothing more in this iteration; what comes all the same is late."""
+        self.answered = True
+        self.missed[iteration] = self.sent_at
+        if len(self.missed) > MISSED_KEPT:
+            del self.missed[next(iter(self.missed))]
+
+    def end_orders(self, iteration: int, missed: bool) -> None:
+        """Forget the orders of an iteration that closed; one that is `missed` may still be answered late."""
+        if missed:
+            self.excuse(iteration)
+        for trainer in self.trainers:
+            trainer.order = None
+            trainer.vectors_last, trainer.vectors_open = trainer.vectors_open, 0
+        self.orders.clear()
+        self.answered = False
 
     def wants_snapshot(self, newest: tuple[int, int]) -> bool:
         """Tell whether a free tracker, statistics or classify worker that has not seen the newest lives here."""

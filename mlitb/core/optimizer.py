@@ -50,7 +50,7 @@ class Hyper:
     l2: float = 0.0
     clip: float = 0.0  # largest norm of the mean gradient, 0: any
     decay: float = 1.0  # the learning rate is multiplied by this …
-    decay_interval: int = 0  # … each time so many iterations are done, 0: never …
+    decay_interval: int = 0  # … each time so many steps are done, 0: never …
     decay_floor: float = 0.0  # … but not below this
     warmup: int = 0  # steps over which the rate rises from nothing
     multipliers: tuple[
@@ -102,9 +102,9 @@ def adapted(state: State, hyper: Hyper, size: int) -> State:
     return {name: state.get(name, zeros) for name, zeros in init(hyper, size).items()}
 
 
-def next_learning_rate(hyper: Hyper, learning_rate: float, iteration: int) -> float:
-    """Decay the learning rate after iteration number `iteration` (the first is 0)."""
-    if not hyper.decay_interval or (iteration + 1) % hyper.decay_interval:
+def next_learning_rate(hyper: Hyper, learning_rate: float, steps: int) -> float:
+    """Decay the learning rate after step number `steps` (the first is 1) since the parameters were made."""
+    if not hyper.decay_interval or steps % hyper.decay_interval:
         return learning_rate
     return max(learning_rate * hyper.decay, min(hyper.decay_floor, learning_rate))
 

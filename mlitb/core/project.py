@@ -37,9 +37,10 @@ from mlitb.core.events import (
     Step,
     Stepped,
 )
-from mlitb.core.iteration import Iteration
+from mlitb.core.iteration import Iteration, WorkLog
 from mlitb.core.members import Browser, Trainer
 from mlitb.core.messages import Action, Answer, Failed, Join, Network, Ready, Refused, Report, Tune
+from mlitb.core.places import Places
 from mlitb.core.refusal import Refusal
 
 Settings = config.Settings
@@ -79,6 +80,8 @@ class Project:
         self.cuts: list[Cut] = []
         self.refusals: Counter[str] = Counter()
         self.crew = Crew(created.project, created.seed)
+        self.places = Places()
+        self.log = WorkLog()
         self.out: list[Effect] = []
         self._admitted = created.labels  # labels including those that the parameters do not know yet
         self._attached: list[Cut] = []
@@ -177,7 +180,8 @@ class Project:
             self._refuse(browser, answer, verdict, now)
             return
         assert self.open is not None
-        browser.link.sample(1000 * elapsed_s, longest_ms(answer))
+        if len(answer.results) == len(browser.orders):  # else a straggler was cut off, which says nothing of the link
+            self.open.overhead_ms += browser.link.sample(1000 * elapsed_s, longest_ms(answer))
         if browser.link.halvings:
             browser.link.halvings -= 1
         browser.answered = True
@@ -200,8 +204,12 @@ class Project:
         self.refusals[verdict.reason] += 1
         self.out += self.crew.refused(browser, verdict.sentence, misbehaved=verdict.status == 422)
         if verdict.late:
-            browser.link.sample(1000 * (now - browser.late_sent_at), longest_ms(answer))
-            browser.late_iteration = -1
+            sent_at = browser.missed.pop(
+                answer.iteration, browser.sent_at
+            )  # the open one's: it is only of a stale length
+            if answer.results:
+                browser.link.sample(1000 * (now - sent_at), longest_ms(answer), late=True)
+            self.places.late += browser.silent  # else it was broken off
             self.crew.alive(browser)
             self._tell()
         self.out.append(Send(browser.client, Refused(verdict.status, verdict.sentence, "Answer")))
@@ -216,7 +224,11 @@ class Project:
             self._end_orders(count_misses=False)
             self._between(now)
             return
-        figures = {**iteration.figures(now, self.learning_rate), **self.crew.latencies()}
+        hyper = {**self.settings.hyper.plain(), "multipliers": network.multipliers(self.network)}
+        terms = {"hyper": hyper, "labels": len(self.labels), "seed": self.seed}
+        figures = {**iteration.figures(now, self.learning_rate), **self.crew.latencies(), **self.log.news(terms)}
+        if crowded := self.places.closed(iteration):
+            self.out.append(Log("warning", f"{crowded}, they take turns; a longer T helps", self.id))
         self.out.append(Record(self.id, figures))
         self._end_orders(count_misses=True)
         if not iteration.vectors:
@@ -226,20 +238,14 @@ class Project:
             return
         self.last = figures
         self._admit()
-        hyper = {**self.settings.hyper.plain(), "multipliers": network.multipliers(self.network)}
         self._begin("step", Step(self.id, hyper, self.iteration, iteration.vectors, self.learning_rate))
 
     def _end_orders(self, count_misses: bool) -> None:
         for browser in self.crew.browsers.values():
-            if browser.orders and not browser.answered:
-                browser.late_iteration, browser.late_sent_at = self.iteration, browser.sent_at
-                if count_misses:
-                    self.out += self.crew.missed(browser)
-            for trainer in browser.trainers:
-                trainer.order = None
-                trainer.vectors_last, trainer.vectors_open = trainer.vectors_open, 0
-            browser.orders.clear()
-            browser.answered = False
+            missed = bool(browser.orders) and not browser.answered
+            if missed and count_misses:
+                self.out += self.crew.missed(browser)
+            browser.end_orders(self.iteration, missed)
 
     def _begin(self, what: str, effect: Effect) -> None:
         assert not self.stepping, f"{what} while {self.stepping} is under way"
@@ -253,16 +259,15 @@ class Project:
         what, self.stepping = self.stepping, ""
         self.phase = Phase.RESTING
         if what == "step":
-            self._step_done(event.finite)
+            self._step_done(event)
         else:
             self._initialise_done()
         self._between(now)
 
-    def _step_done(self, finite: bool) -> None:
-        rate = optimizer.next_learning_rate(self.settings.hyper, self.learning_rate, self.iteration)
+    def _step_done(self, event: Stepped) -> None:
         self.iteration += 1
-        if finite:
-            self.learning_rate = rate
+        if event.finite:
+            self.learning_rate = optimizer.next_learning_rate(self.settings.hyper, self.learning_rate, event.steps)
             return
         self.running = False
         self.trouble = (
@@ -380,13 +385,13 @@ class Project:
             and self.phase is Phase.RESTING
             and self._admitted == self.labels
         )
-        if not wanted or not any(self._could_work(browser) for browser in self.crew.browsers.values()):
+        if not wanted or not any(browser.could_work() for browser in self.crew.browsers.values()):
             return
         self.crew.settle(now)
         self.out += self.crew.tell(everyone=True)
         opened = Iteration(self.iteration, now, self.settings)
         orders = []
-        for browser in self.crew.browsers.values():
+        for browser in self.places.taken(self.crew.browsers.values()):
             browser.awaited = False
             order = opened.order(self.id, browser, self.seed, self.network.flops)
             if order is None:
@@ -399,12 +404,10 @@ class Project:
         self._show(self.crew.browsers.values())
         self.out += orders
 
-    def _could_work(self, browser: Browser) -> bool:
-        return any(t.ready and t.holder and not t.paused for t in browser.trainers)
-
     def _await(self, opened: Iteration, browser: Browser, now: float) -> None:
         browser.sent_at = now
         opened.present += 1
+        opened.ordered += 1
         browser.awaited = not browser.silent and browser.link.overhead_ms <= opened.bearable_ms
         if browser.awaited:
             opened.awaiting.add(browser.client)
@@ -485,8 +488,7 @@ class Project:
         assert self.open is not None
         for browser in self.crew.browsers.values():
             if browser.orders and not browser.answered:
-                browser.late_iteration, browser.late_sent_at = self.iteration, browser.sent_at
-                browser.answered = True
+                browser.excuse(self.iteration)
         if not self.open.vectors:
             self._end_orders(count_misses=False)
             self.open, self.phase = None, Phase.RESTING
@@ -494,6 +496,3 @@ class Project:
             self._between(now)
             return
         self.close(now)
-
-
-__all__ = ["Phase", "Project", "Refusal", "Settings"]

@@ -111,6 +111,8 @@ def _advice(project: Project, browser: Browser, worker: Worker) -> str:
         return worker.failure
     if advice := browser.link.advice(1000 * project.settings.period):
         return advice
+    if isinstance(worker, Trainer) and browser.waits and project.open:
+        return "more devices want to compute than the server can serve in time: they take turns"
     if isinstance(worker, Trainer) and worker.saturated:
         return "it used all it holds: a shorter T, more data, a larger capacity or local steps would use it better"
     return ""

@@ -20,7 +20,7 @@ export const hyper = {
   l1: ["L1 decay", "Pulls all weights towards zero and makes many exactly zero."],
   warmup: ["Warm-up", "Steps over which the learning rate rises from nothing."],
   decay: ["Rate decay", "The learning rate is multiplied by this at each decay. 1: never."],
-  decay_interval: ["Decay every", "Iterations from one decay to the next. 0: never."],
+  decay_interval: ["Decay every", "Steps from one decay to the next. 0: never."],
   decay_floor: ["Decay floor", "The learning rate never decays below this."],
   local_steps: ["Local steps", "Each worker takes many small steps of its own and sends the difference, instead of one gradient: for many fast devices on little data."],
   local_rate: ["Local rate", "Learning rate of the steps that a worker takes."],
