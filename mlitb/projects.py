@@ -44,8 +44,8 @@ IDLE_SAVE_S = 10.0
 """After an iteration it is looked so much later whether training has stopped since, to save what it did."""
 
 HISTORY_KEYS = (
-    "iteration", "error", "loss", "vectors", "power", "trainers", "efficiency", "learning_rate", "latency_ms",
-    "latencies", "bytes_in", "bytes_out",
+    "iteration", "seconds", "error", "loss", "vectors", "power", "trainers", "efficiency", "learning_rate",
+    "latency_ms", "latencies", "bytes_in", "bytes_out",
 )  # fmt: skip
 SHOWN = ("dataset", "cut", "vectors", "labels", "mode")
 WORK_KEYS = ("work", "lists", "local", "terms")

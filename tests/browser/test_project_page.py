@@ -26,8 +26,12 @@ def test_a_project_shows_how_it_learns(visitor: Page, system: Running) -> None:
         shown = visitor.get_by_test_id(f"chart-{chart}")
         assert int(shown.get_attribute("data-points") or 0) >= 4
         assert "iteration" in (shown.locator(".plot").get_attribute("aria-label") or "")
-    visitor.reload()
+    visitor.reload()  # its worker goes with it, so nothing is added any more
     expect(visitor.get_by_test_id("chart-error")).to_have_attribute("data-points", re.compile(r"^([4-9]|\d\d+)$"))
+    rows = system.visitor.get(f"/api/projects/{name}/history").json()
+    seconds = int(sum(row["seconds"] for row in rows))
+    assert seconds >= 3, "six iterations of half a second"
+    expect(visitor.get_by_test_id("stat-time")).to_have_text(re.compile(rf"^{seconds}\ss$"))
     for chart, unit in (("latency", "ms"), ("bytes", "KB")):
         expect(visitor.get_by_test_id(f"chart-{chart}").locator(".chart-value").first).to_contain_text(unit)
 

@@ -47,6 +47,13 @@ const clock = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "m
 /** @param {number} s seconds since 1970 */
 export const moment = (s) => clock.format(s * 1000);
 
+/** A span of time as one number, short enough for a figure. @param {number} s in seconds */
+export function duration(s) {
+  if (s < 100) return `${Math.floor(s)}${NARROW}s`;
+  if (s < 6000) return `${(s / 60).toFixed(1)}${NARROW}min`;
+  return s < 360_000 ? `${(s / 3600).toFixed(1)}${NARROW}h` : `${(s / 86_400).toFixed(1)}${NARROW}d`;
+}
+
 /** A span of time in its two largest units. @param {number} s in seconds */
 export function span(s) {
   const parts = /** @type {[number, string][]} */ ([

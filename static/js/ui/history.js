@@ -40,6 +40,15 @@ export function filled(points, upto, read) {
   return [...points.filter(({ iteration }) => iteration <= upto), ...read, ...points.filter(({ iteration }) => iteration > last)];
 }
 
+/**
+ * For how long a project has been training, in seconds; pauses do not count. A point stands for itself and for those left
+ * out before it; one that is new has no length of its own yet, and is taken to be as long as the period.
+ * @param {Point[]} points @param {number} period in seconds
+ */
+export function trainedFor(points, period) {
+  return points.reduce((sum, { iteration, seconds = period }, at) => sum + seconds * (at ? iteration - points[at - 1].iteration : 1), 0);
+}
+
 /** @param {Env} env @param {string} id */
 export function useHistory(env, id) {
   const points = useSignal(/** @type {Point[]} */ ([]));

@@ -3,7 +3,7 @@ import { Charts } from "./chart.js";
 import { CheckpointsPanel, SavingTrouble } from "./checkpoints.js";
 import { DataPanel } from "./data.js";
 import { Download } from "./download.js";
-import { useHistory } from "./history.js";
+import { trainedFor, useHistory } from "./history.js";
 import { Icon } from "./icons.js";
 import { Invite } from "./invite.js";
 import { MyWorkers } from "./mine.js";
@@ -45,6 +45,7 @@ export function useProject(env, id) {
 export function ProjectPage({ env, id }) {
   const { project, status, problem, load } = useProject(env, id);
   const trouble = useSignal("");
+  const history = useHistory(env, id);
   const name = project?.name ?? (env.named?.id === id ? env.named.name : "");
   useEffect(() => env.title(name), [name]);
   if (env.live.removed.value === id) return html`<${Gone} sentence=${text.removed} />`;
@@ -68,8 +69,8 @@ export function ProjectPage({ env, id }) {
       </div>
       ${trouble.value && html`<${Problem} onDismiss=${() => (trouble.value = "")}>${sentence(trouble.value)}<//>`}
       ${owner && html`<${SavingTrouble} env=${env} />`}
-      <${Strip} status=${shown} />
-      <${Body} env=${env} id=${id} name=${name} project=${project} status=${status} load=${load} />
+      <${Strip} status=${shown} trained=${trainedFor(history.points, shown.period)} />
+      <${Body} env=${env} id=${id} name=${name} project=${project} status=${status} history=${history} load=${load} />
     </div>
   `;
 }
@@ -81,9 +82,8 @@ const EMPTY = {
   ...{ test_vectors: 0, test_iteration: -1, test_error: -1, test_loss: -1 },
 };
 
-/** @param {{env: Env, id: string, name: string, project: Project | null, status: Status | null, load: () => void}} props */
-function Body({ env, id, name, project, status, load }) {
-  const history = useHistory(env, id);
+/** @param {{env: Env, id: string, name: string, project: Project | null, status: Status | null, history: ReturnType<typeof useHistory>, load: () => void}} props */
+function Body({ env, id, name, project, status, history, load }) {
   const { tests, problem: untold } = useTests(env, id);
   const points = useMemo(() => withTests(history.points, tests), [history.points, tests]);
   const problem = history.problem || untold;

@@ -1,5 +1,5 @@
 // The status strip: the figures of a project that people look at first.
-import { count, loss, percent, seconds, wholePercent } from "./format.js";
+import { count, duration, loss, NONE, percent, seconds, span, wholePercent } from "./format.js";
 import { Stat } from "./parts.js";
 import { html, useEffect, useRef } from "./preact.js";
 import { text } from "./text.js";
@@ -8,9 +8,9 @@ import { text } from "./text.js";
 
 const words = text.stat;
 
-/** @param {{status: Status}} props */
-export const Strip = ({ status }) => html`
-  <dl class="strip">
+/** @param {{status: Status, trained: number}} props `trained`: seconds */
+export const Strip = ({ status, trained }) => html`
+  <dl class="strip whole">
     <${Stat} id="stat-error" class="error" name=${words.error} value=${percent(status.error)} note=${text.chart.errorNote} hint=${words.errorHint} />
     <${Stat} id="stat-loss" class="loss" name=${words.loss} value=${loss(status.loss)} note=${text.chart.lossNote} hint=${words.lossHint} />
     <${Stat} id="stat-iteration" name=${words.iteration} value=${count(status.iteration)} note=${status.vectors ? words.lastVectors(status.vectors) : ""}>
@@ -21,6 +21,7 @@ export const Strip = ({ status }) => html`
     <${Stat} id="stat-efficiency" name=${words.efficiency} value=${status.iteration > 0 ? wholePercent(status.efficiency) : "–"} note=${words.efficiencyNote} hint=${words.efficiencyHint} />
     <${Stat} id="stat-period" name=${words.period} value=${seconds(status.period)} note=${words.periodNote} />
     <${Stat} id="stat-data" name=${words.data} value=${count(status.data_vectors)} note=${words.labels(status.labels)} />
+    <${Stat} id="stat-time" name=${words.time} value=${status.project ? duration(trained) : NONE} note=${words.timeNote} hint=${words.timeHint(span(trained))} />
   </dl>
 `;
 

@@ -96,6 +96,9 @@ export const text = {
     data: "Data",
     dataUnit: "vectors",
     labels: (/** @type {number} */ n) => plural(n, "label", "labels"),
+    time: "Time",
+    timeNote: "of training",
+    timeHint: (/** @type {string} */ time) => `${time} of training; pauses do not count`,
     lastVectors: (/** @type {number} */ n) => `${count(n)} vectors`,
   },
 

@@ -63,7 +63,8 @@ export interface Point {
   trainers: number;
   test_error?: number;
   test_loss?: number;
-  /** What only the history has: a live point gets it when the history is read again. */
+  /** What only the history has: a live point gets it when the history is read again. How long the iteration took. */
+  seconds?: number;
   efficiency?: number;
   learning_rate?: number;
   /** Median of all browsers, and that of a few by their number. */
