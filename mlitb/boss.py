@@ -1,7 +1,8 @@
 """The native boss: one connection to a master, and the trainers behind it (mlitb worker).
 
 Rules of this file:
-- One connection and one answer an iteration, however many trainers: the mirror of static/js/boss.js and project.js.
+- One connection and one answer an iteration, however many trainers: the mirror of static/js/boss.js and project.js,
+  as combiner.py is of combiner.js.
 - A lost connection comes back by itself as the same client; what cannot get better is one sentence and an end.
 - The trainers' processes compute; here nothing takes longer than adding their vectors.
 """
@@ -18,9 +19,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from mlitb import wire
+from mlitb.combiner import Combiner
 from mlitb.core.messages import (
     PROTOCOL,
-    Answer,
     Assign,
     Bye,
     Failed,
@@ -38,9 +39,8 @@ from mlitb.core.messages import (
     ToClient,
     Welcome,
 )
-from mlitb.core.reduction import combine
 from mlitb.shards import Shards
-from mlitb.trainer import Gradient, Outcome
+from mlitb.trainer import Gradient
 from mlitb.trainer_process import Assigned, Done, Ended, Job, Reply, TrainerProcess, Unpacked
 
 log = logging.getLogger("mlitb")
@@ -87,27 +87,10 @@ class Trainer:
     process: TrainerProcess
     restarts: int = 0
     unanswered: int = 0
+    trouble: str = ""  # why it was left out, until it is not
     assign: Assign | None = None
     before: tuple[str, ...] = ()  # shards of the assignment before
     sent: set[str] = field(default_factory=set)  # shards that its process holds
-
-
-@dataclass(slots=True)
-class Round:
-    """The orders of one iteration, and what came of them: the combiner."""
-
-    iteration: int
-    workers: tuple[int, ...]
-    timer: asyncio.TimerHandle | None = None
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-
-    def answer(self, project: str) -> tuple[Answer, Gradient | None]:
-        """Add what came, in the order of the orders; who is late or not finite is left out."""
-        come = [(worker, self.outcomes[worker]) for worker in self.workers if worker in self.outcomes]
-        results = tuple(outcome.result(worker) for worker, outcome in come)
-        gradients = [outcome.gradient for _, outcome in come if outcome.gradient is not None]
-        vector = gradients[0] if len(gradients) == 1 else combine(gradients) if gradients else None
-        return Answer(project, self.iteration, results), vector
 
 
 class Boss:
@@ -119,7 +102,8 @@ class Boss:
         self._token = ""
         self._network: Network | None = None
         self._parameters: tuple[Parameters, Gradient] | None = None
-        self._round: Round | None = None
+        self._combiner: Combiner | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._socket: ClientConnection | None = None
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -172,9 +156,9 @@ class Boss:
 
     def _abandon(self) -> None:
         """Forget what the lost connection wanted."""
-        if self._round is not None and self._round.timer is not None:
-            self._round.timer.cancel()
-        self._round = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._combiner = self._timer = None
 
     def _fail(self, reason: str) -> None:
         if not self._over.done():
@@ -263,34 +247,45 @@ class Boss:
         assert self._parameters is not None, "orders before parameters"
         head, vector = self._parameters
         ours = [order for order in orders.orders if self.trainers[order.worker].unanswered < MOST_UNANSWERED]
-        self._round = Round(orders.iteration, tuple(order.worker for order in ours))
+        self._combiner = Combiner(orders.iteration, tuple(order.worker for order in ours), vector.size)
         for order in ours:
             trainer = self.trainers[order.worker]
             trainer.unanswered += 1
             trainer.process.send(Job(orders.iteration, head.version, order, vector))
         longest = max((order.until_ms for order in ours), default=0.0) / 1000
-        self._round.timer = self._loop.call_later(longest + max(MARGIN_S, MARGIN_SHARE * longest), self._close)
+        self._timer = self._loop.call_later(longest + max(MARGIN_S, MARGIN_SHARE * longest), self._close, True)
         self._close_if_complete()
 
-    def _close_if_complete(self) -> None:
-        if self._round is not None and len(self._round.outcomes) == len(self._round.workers):
-            self._close()
-
-    def _close(self) -> None:
-        """Answer with what has come, once."""
-        if self._round is None:
+    def _close(self, time_up: bool = False) -> None:
+        """Answer with what has come, once; before its time is up since all have answered, or newer orders came."""
+        combiner = self._combiner
+        if combiner is None:
             return
-        self._send(*self._round.answer(self._lent.project))
+        answer, vector, left_out = combiner.finish(self._lent.project)
+        self._send(answer, vector)
         self.iterations += 1
         self._abandon()
+        for number in combiner.workers:
+            why = left_out.get(number, "")
+            if why != "late" or time_up:
+                self._tell_left_out(self.trainers[number], why, combiner.iteration)
+
+    def _tell_left_out(self, trainer: Trainer, why: str, iteration: int) -> None:
+        if why and why != trainer.trouble:  # said once, not in each iteration
+            log.warning("trainer %s was left out of iteration %s: its answer was %s", trainer.number, iteration, why)
+        trainer.trouble = why
+
+    def _close_if_complete(self) -> None:
+        if self._combiner is not None and self._combiner.complete:
+            self._close()
 
     def _reply(self, number: int, reply: Reply) -> None:
         trainer = self.trainers[number]
         match reply:
             case Done(iteration, outcome):
                 trainer.unanswered -= 1
-                if self._round is not None and self._round.iteration == iteration and number in self._round.workers:
-                    self._round.outcomes[number] = outcome
+                if self._combiner is not None and self._combiner.iteration == iteration:
+                    self._combiner.accept(number, outcome)
                     self._close_if_complete()
             case Ended(reason):
                 self._ended(trainer, reason)
@@ -305,6 +300,9 @@ class Boss:
     def _ended(self, trainer: Trainer, reason: str) -> None:
         log.error("trainer %s failed: %s", trainer.number, reason)
         self._send(Failed(trainer.number, reason))
+        if self._combiner is not None:
+            self._combiner.drop(trainer.number)
+            self._close_if_complete()
         if trainer.restarts >= MAX_RESTARTS:
             self._fail(f"trainer {trainer.number} failed {MAX_RESTARTS + 1} times: {reason}")
             return

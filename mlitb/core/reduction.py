@@ -7,13 +7,13 @@ Rules of this file:
 """
 
 from collections.abc import Iterator
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 SLICE = 1_000_000
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def zeros(size: int) -> NDArray[np.float64]:
@@ -21,13 +21,14 @@ def zeros(size: int) -> NDArray[np.float64]:
     return np.zeros(size, np.float64)
 
 
-def usable(gradient: NDArray[np.float32]) -> bool:
+def usable(gradient: NDArray[np.float32], times: int = 1) -> bool:
     """Tell whether optimizers can take a gradient: all values finite, and the sum of their squares a float32, too.
 
     1e30 is finite, but AdaGrad's sum of squares would not be after it, and training would be over for everybody.
+    With `times`: whether the sum of so many vectors that pass is usable (it is at most so many times as long).
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return isfinite(float(np.dot(gradient, gradient)))
+        return float(np.dot(gradient, gradient)) * times**2 <= FLOAT32_MAX
 
 
 def add(total: NDArray[np.float64], gradient: NDArray[np.float32], size: int = SLICE) -> Iterator[None]:

@@ -2,22 +2,27 @@
  *
  * Rules of this file:
  * - Sums are made in float64, in the order of the orders, and rounded to float32 once.
- * - A trainer that is late or whose vector is not finite is left out and named; nobody waits for it.
+ * - A trainer that is late, or whose vector the master would refuse, is left out and named: one must not cost the
+ *   others their work. The mirror of mlitb/combiner.py.
  * - No clock and no socket: the boss says when the time is up.
  */
 
 /** @typedef {{worker: number, count: number, loss: number, wrong: number, ms: number}} Result */
 /** @typedef {Result & {gradient: Float32Array | null}} TrainerAnswer */
-/** @typedef {{worker: number, why: "late" | "not finite" | "wrong length"}} LeftOut */
+/** @typedef {{worker: number, why: string}} LeftOut */
+
+const FLOAT32_MAX = 3.4028234663852886e38;
 
 /**
- * Tell whether all values are finite, by their bits: an exponent of all ones is an infinity or not a number.
+ * Tell whether the master takes the sum of `times` vectors like this one: it refuses what is not finite, and what is too
+ * large to be squared (mlitb/core/reduction.py).
  * @param {Float32Array} vector
+ * @param {number} [times]
  */
-export function allFinite(vector) {
-  const bits = new Uint32Array(vector.buffer, vector.byteOffset, vector.length);
-  for (let i = 0; i < bits.length; i++) if ((bits[i] & 0x7f800000) === 0x7f800000) return false;
-  return true;
+export function usable(vector, times = 1) {
+  let squares = 0;
+  for (let i = 0; i < vector.length; i++) squares += vector[i] * vector[i];
+  return squares * times ** 2 <= FLOAT32_MAX; // false for what is not a number
 }
 
 /**
@@ -96,11 +101,11 @@ export class Combiner {
 
   /**
    * @param {TrainerAnswer} answer
-   * @returns {"not finite" | "wrong length" | null}
+   * @returns {string} empty: it is sound
    */
   fault({count, loss, gradient}) {
-    if (!count) return null;
-    if (gradient?.length !== this.length) return "wrong length";
-    return Number.isFinite(loss) && allFinite(gradient) ? null : "not finite";
+    if (!count) return "";
+    if (gradient?.length !== this.length) return "of a wrong length";
+    return Number.isFinite(loss) && usable(gradient, this.workers.length) ? "" : "not finite, or too large to be squared";
   }
 }
