@@ -52,6 +52,7 @@ export class LocalWorker {
     this.shards = [];
     /** @type {Set<string>} shards that the Web Worker holds, unpacked */
     this.loaded = new Set();
+    this.early = false; // its last answer came before its time was up: it had used all that it was allowed
     this.figures = {iteration: 0, count: 0, total: 0, power: 0, ms: 0, budgetMs: 0, latencyMs: 0, downloadedBytes: 0};
   }
 
@@ -248,6 +249,7 @@ export class LocalWorker {
     this.figures.count = count;
     this.figures.total += count;
     this.figures.ms = ms;
+    this.early = all;
     if (count && ms > 0) {
       const power = (1000 * count) / ms;
       this.figures.power = this.figures.power ? this.figures.power + SMOOTHING * (power - this.figures.power) : power;
@@ -267,9 +269,9 @@ export class LocalWorker {
     const total = this.shards.reduce((bytes, shard) => bytes + shard.bytes, 0);
     const allocated = this.shards.reduce((vectors, shard) => vectors + shard.count, 0);
     const cached = this.shards.reduce((n, {hash, count}) => n + (this.loaded.has(hash) ? count : 0), 0);
-    const {number: worker, project, role, state} = this;
+    const {number: worker, project, role, state, early} = this;
     const reason = this.reason || this.advice;
-    return {worker, project, role, state, reason, allocated, cached, totalBytes: total, ...this.figures};
+    return {worker, project, role, state, early, reason, allocated, cached, totalBytes: total, ...this.figures};
   }
 }
 

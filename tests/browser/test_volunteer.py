@@ -45,6 +45,98 @@ def test_a_kiosk_starts_without_a_click_once_its_person_agreed(visitor: Page, sy
     expect(visitor.get_by_test_id("intensity-balanced")).to_be_checked()
 
 
+LISTEN = """() => {
+  window.heard = [];
+  const regions = "[role=status], [role=alert], [aria-live]";
+  new MutationObserver(changes => {
+    for (const {target, addedNodes} of changes)
+      for (const one of [target, ...addedNodes]) {
+        const element = one instanceof Element ? one : one.parentElement;
+        const region = element?.closest(regions) ?? (one === target ? null : element?.querySelector(regions));
+        if (region) window.heard.push(region.textContent.trim());
+      }
+  }).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
+"""Keep what a screen reader is told."""
+
+
+def heard(page: Page) -> list[str]:
+    """Return what was read out since the last look, each sentence once in a row."""
+    said: list[str] = page.evaluate("window.heard.splice(0)")
+    return [now for before, now in zip(["", *said], said, strict=False) if now and now != before]
+
+
+def places(page: Page) -> list[float]:
+    """Return where the parts of the page lie."""
+    found: list[float] = page.evaluate(
+        "[...document.querySelectorAll('main section, main p, main li, main dl')].map(one => one.offsetTop)"
+    )
+    return found
+
+
+def test_a_screen_reader_is_told_once_that_a_device_computes(visitor: Page, system: Running) -> None:
+    name = project(system, "read out")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.goto(f"{system.master}/join/{name}")
+    expect(visitor.get_by_test_id("connection")).to_have_attribute("data-state", "open")
+    visitor.evaluate(LISTEN)
+    state = visitor.get_by_test_id("join-state")
+    visitor.get_by_test_id("add-worker").click()
+    expect(visitor.get_by_text("Thank you")).to_be_visible()
+    at, shown, before = system.iteration(name), set(), places(visitor)
+    while system.iteration(name) < at + 6:
+        shown.add(state.inner_text())
+    assert all(words.startswith("Computing.") for words in shown), shown
+    assert not any("shorter T" in words for words in shown), "what only the owner can change"
+    assert heard(visitor) == ["Starting a worker …", "Computing."]
+    assert places(visitor) == before, "nothing moves while it computes"
+    system.owner.post(f"/api/projects/{name}/pause").raise_for_status()
+    expect(state).to_have_attribute("data-state", "projectPaused")
+    assert heard(visitor) == ["Not computing: the owner has paused the project. It goes on by itself."]
+
+
+def test_a_screen_reader_is_told_once_what_each_worker_does(visitor: Page, system: Running) -> None:
+    name = project(system, "rows read out")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.goto(f"{system.master}/project/{name}")
+    expect(visitor.get_by_test_id("connection")).to_have_attribute("data-state", "open")
+    visitor.get_by_test_id("add-worker").click()
+    visitor.get_by_test_id("add-worker").click()
+    expect(visitor.get_by_test_id("worker-total").nth(1)).to_have_text(re.compile(r"^[1-9]"))
+    visitor.evaluate(LISTEN)
+    rows = visitor.locator(".my-workers")
+    at, tall = system.iteration(name), set()
+    while system.iteration(name) < at + 6:
+        tall.add(rows.evaluate("rows => rows.offsetHeight"))
+    assert len(tall) == 1, "the rows keep their height"
+    assert heard(visitor) == []
+    visitor.get_by_role("button", name="Pause Worker 2").click()
+    until(lambda: heard(visitor) == ["Worker 2: Paused."], "the pause is read out")
+    visitor.get_by_role("button", name="Remove Worker 1").click()
+    until(lambda: heard(visitor) == ["Worker 1: Removed."], "the end is read out")
+
+
+def test_what_was_given_stays_on_the_page_while_its_person_looks_elsewhere(visitor: Page, system: Running) -> None:
+    name = project(system, "given")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.goto(f"{system.master}/join/{name}")
+    figures = visitor.locator(".join-figures dd")
+    expect(figures.nth(2)).to_have_text(re.compile(r"^0"))
+    visitor.get_by_test_id("add-worker").click()
+    expect(figures.nth(2)).to_have_text(re.compile(r"^[1-9]"))
+    system.owner.post(f"/api/projects/{name}/pause").raise_for_status()
+    expect(visitor.get_by_test_id("join-state")).to_have_attribute("data-state", "projectPaused")
+    until(lambda: system.project(name)["status"]["state"] == "paused", "it is paused")
+    visitor.get_by_test_id("stop").click()
+    expect(figures.nth(1)).to_have_text(re.compile(r"^0"))
+    given = [figures.nth(place).inner_text() for place in (0, 2)]
+    visitor.get_by_test_id("watch").click()
+    expect(visitor.get_by_test_id("project-title")).to_be_visible()
+    visitor.go_back()
+    expect(visitor.get_by_test_id("join-state")).to_have_attribute("data-state", "stopped")
+    assert [figures.nth(place).inner_text() for place in (0, 2)] == given
+
+
 BATTERY = """
 const battery = Object.assign(new EventTarget(), {charging: true});
 navigator.getBattery = async () => battery;

@@ -169,7 +169,7 @@ function start(boss) {
     config,
     named: meta("mlitb-project"),
     api: makeApi(request, () => import("../ui/tus.js"), config.data_url, text),
-    live: connect(boss, config.owner, () => performance.now()),
+    live: connect(boss, config.owner, () => performance.now(), () => Date.now()),
     route,
     title: (words) => (document.title = words ? `${words} · ${text.product}` : text.product),
     go,

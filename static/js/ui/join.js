@@ -3,8 +3,9 @@ import { OnlyCharging, useCharging } from "./charging.js";
 import { count, percent, span, wholePercent } from "./format.js";
 import { Icon } from "./icons.js";
 import { addWorker, INTENSITIES, Intensity, myWorkers, shownState, Slept } from "./mine.js";
+import { computing, useStateNews } from "./news.js";
 import { Problem } from "./parts.js";
-import { html, useEffect, useMemo, useRef, useSignal } from "./preact.js";
+import { html, useEffect, useMemo } from "./preact.js";
 import { Gone, useProject } from "./project.js";
 import { describe, parameterCount } from "./shapes.js";
 import { sentence, text } from "./text.js";
@@ -17,20 +18,23 @@ const words = text.join;
 export function JoinPage({ env, id }) {
   const { project, status, problem } = useProject(env, id);
   const name = project?.name ?? env.named?.name ?? "";
-  const mine = myWorkers(env, id);
+  const mine = myWorkers(env, id).filter(({ role }) => role === "trainer");
   useEffect(() => env.title(words.title(name)), [name]);
   if (env.live.removed.value === id) return html`<${Gone} sentence=${text.removed} />`;
   if (problem && !project) return html`<${Gone} sentence=${problem} />`;
   const params = project ? parameterCount(describe(project.layers, project.labels.length || 1)) : 0;
   const lend = () => {
     env.keep("consent", "yes");
+    env.said.value = text.mine.adding;
     addWorker(env, id);
   };
   const toggle = () => (mine.length ? mine.forEach(({ worker }) => env.live.remove(worker)) : lend());
   const auto = useAuto(env, id);
   const charging = useCharging(env, mine);
-  const given = useGiven(mine);
-  const state = stateOf(env, mine, status, charging.waits, given);
+  const given = useGiven(env, id);
+  const state = stateOf(env, mine, status, charging.waits, given.vectors);
+  const why = words.status[state] + reasonOf(mine, state);
+  useStateNews(env, state, computing(state) ? words.status.working : why);
   return html`
     <div class="page narrow join">
       <h1>${words.title(name)}</h1>
@@ -39,10 +43,10 @@ export function JoinPage({ env, id }) {
         <button type="button" class=${mine.length ? "big stop" : "primary big"} data-testid=${mine.length ? "stop" : "add-worker"} onClick=${toggle}>
           <${Icon} name=${mine.length ? "close" : "plus"} />${mine.length ? words.stop : words.add}
         </button>
-        <p class="join-state" role="status" data-testid="join-state" data-state=${state}>${words.status[state]}${reasonOf(mine)}</p>
+        <p class="join-state" data-testid="join-state" data-state=${state}>${why}</p>
         ${auto && html`<p class="panel-lead">${words.auto}</p>`}
         <${Slept} env=${env} />
-        <${Contribution} mine=${mine} given=${given} status=${status} />
+        <${Contribution} mine=${mine} given=${given} computes=${computing(state)} status=${status} />
         <${Intensity} env=${env} mine=${mine} />
         <${OnlyCharging} env=${env} wished=${charging.wished} wish=${charging.wish} />
         <p class="panel-lead" data-testid="hidden-tabs">${words.hidden[env.browser]}</p>
@@ -95,44 +99,38 @@ function stateOf(env, mine, status, waits, given) {
   if (state === "lost" || state === "connecting") return "connection";
   if (waits) return "charging";
   if (status?.state === "paused") return "projectPaused";
-  return shownState(env, mine[0]);
+  const states = mine.map((worker) => shownState(env, worker));
+  return states.find(computing) ?? states[0];
 }
 
-/** What a volunteer can do something about; that a device ends early is the owner's to change. @param {MyWorker[]} mine */
-const reasonOf = (mine) => (mine[0]?.reason && mine[0].state !== "saturated" ? ` ${sentence(mine[0].reason)}` : "");
-
-/** The vectors that this page's workers gave, also those that were stopped since. @param {MyWorker[]} mine */
-function useGiven(mine) {
-  const totals = useRef(/** @type {Map<number, number>} */ (new Map()));
-  for (const { worker, total } of mine) totals.current.set(worker, total);
-  return [...totals.current.values()].reduce((sum, total) => sum + total, 0);
+/** What a volunteer can do something about: how well a device that computes is used is the owner's to change. @param {MyWorker[]} mine @param {string} state */
+function reasonOf(mine, state) {
+  const reason = mine.find((worker) => worker.state === state)?.reason;
+  return reason && !computing(state) ? ` ${sentence(reason)}` : "";
 }
 
-/** What this device gave so far. @param {{mine: MyWorker[], given: number, status: Status | null}} props */
-function Contribution({ mine, given, status }) {
-  const seconds = useLentSeconds(mine.length > 0);
-  const share = status?.vectors ? Math.min(1, mine.reduce((sum, worker) => sum + worker.count, 0) / status.vectors) : 0;
+/** What this page gave, and looked at again each second. @param {Env} env @param {string} id */
+function useGiven(env, id) {
+  useEffect(() => {
+    const timer = setInterval(env.live.count, 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return env.live.given.value.get(id) ?? { vectors: 0, ms: 0 };
+}
+
+/** What this device gave so far. @param {{mine: MyWorker[], given: {vectors: number, ms: number}, computes: boolean, status: Status | null}} props */
+function Contribution({ mine, given, computes, status }) {
+  const share = computes && status?.vectors ? Math.min(1, mine.reduce((sum, worker) => sum + worker.count, 0) / status.vectors) : 0;
   const figures = [
-    [words.contributed, count(given), text.stat.dataUnit],
+    [words.contributed, count(given.vectors), text.stat.dataUnit],
     [words.share, wholePercent(share), ""],
-    [words.time, span(seconds), ""],
+    [words.time, span(given.ms / 1000), ""],
     [words.error, percent(status?.error ?? -1), ""],
   ];
   return html`
     <dl class="join-figures">
       ${figures.map(([name, value, unit]) => html`<div><dt>${name}</dt><dd>${value}${unit && html`<span class="unit">${unit}</span>`}</dd></div>`)}
     </dl>
-    <p class="thanks" role="status">${given ? words.thanks : words.others(Math.max(0, (status?.trainers ?? 0) - mine.length))}</p>
+    <p class="thanks">${given.vectors ? words.thanks : words.others(Math.max(0, (status?.trainers ?? 0) - mine.length))}</p>
   `;
-}
-
-/** Seconds for which this device has been lent since the page opened. @param {boolean} lending */
-function useLentSeconds(lending) {
-  const seconds = useSignal(0);
-  useEffect(() => {
-    if (!lending) return;
-    const timer = setInterval(() => (seconds.value += 1), 1000);
-    return () => clearInterval(timer);
-  }, [lending]);
-  return seconds.value;
 }

@@ -1,4 +1,5 @@
 // What the boss says, as signals; what the page wishes, as messages to it. The only module that speaks "Page and boss".
+import { Giving } from "./giving.js";
 import { batch, signal } from "./preact.js";
 import { text } from "./text.js";
 
@@ -8,9 +9,10 @@ import { text } from "./text.js";
  * @param {import("../workers.js").WorkerEndpoint} boss
  * @param {boolean} owner what the page was served as, until the master says
  * @param {() => number} now milliseconds
+ * @param {() => number} clock milliseconds, also while the device sleeps
  * @returns {Live}
  */
-export function connect(boss, owner, now) {
+export function connect(boss, owner, now, clock) {
   const live = {
     connection: signal({ state: "connecting", reason: "", retryMs: 0, since: now() }),
     owner: signal(owner),
@@ -18,6 +20,7 @@ export function connect(boss, owner, now) {
     status: signal(/** @type {import("./types").Status | null} */ (null)),
     roster: signal(/** @type {import("./types").Roster | null} */ (null)),
     workers: signal(/** @type {import("./types").MyWorker[]} */ ([])),
+    given: signal(/** @type {import("./types").Live["given"]["value"]} */ (new Map())),
     paused: signal(/** @type {ReadonlySet<number>} */ (new Set())),
     refusal: signal(/** @type {import("./types").Refusal | null} */ (null)),
     removed: signal(""),
@@ -26,9 +29,12 @@ export function connect(boss, owner, now) {
   };
   /** @type {Set<(said: any) => void>} */
   const listeners = new Set();
+  const giving = new Giving(live, clock);
   boss.onmessage = ({ data }) =>
     batch(() => {
+      giving.count(); // by what was so until now
       hear(live, data, now);
+      giving.hear(data);
       for (const listener of listeners) listener(data);
     });
   boss.onerror = ({ message }) => {
@@ -36,7 +42,7 @@ export function connect(boss, owner, now) {
     const reason = text.connection.noBoss(message || text.connection.noScript);
     live.connection.value = { state: "closed", reason, retryMs: 0, since: now() };
   };
-  return { ...live, ...wishes(boss, live), ...whole(boss, listeners) };
+  return { ...live, ...wishes(boss, live), ...whole(boss, listeners), count: () => giving.count() };
 }
 
 /** @param {Heard} live @param {any} said @param {() => number} now */
@@ -83,7 +89,7 @@ const whole = (boss, listeners) => ({
   say: (message) => boss.postMessage(message),
 });
 
-/** @typedef {Omit<Live, "watch" | "add" | "tune" | "remove" | "keep" | "hear" | "say">} Heard what the boss said last */
+/** @typedef {Omit<Live, "watch" | "add" | "tune" | "remove" | "keep" | "hear" | "say" | "count">} Heard what the boss said last */
 
 /** @param {{postMessage(message: object): void}} boss @param {Heard} live */
 function wishes(boss, live) {

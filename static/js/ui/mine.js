@@ -3,6 +3,7 @@ import { bytes, count } from "./format.js";
 import { Icon } from "./icons.js";
 import { LendMore } from "./lend.js";
 import { Hint, Problem } from "./parts.js";
+import { computing, useNews } from "./news.js";
 import { html, useEffect, useSignal } from "./preact.js";
 import { sentence, text } from "./text.js";
 
@@ -34,12 +35,42 @@ export const addWorker = (env, project) => env.live.add(project, { ...CAPACITY, 
 /** @param {Env} env @param {string} project */
 export const myWorkers = (env, project) => env.live.workers.value.filter((worker) => worker.project === project);
 
-/** The state that people see: their own pause is known here before the server says it. @param {Env} env @param {MyWorker} worker */
-export const shownState = (env, worker) => (env.live.paused.value.has(worker.worker) && worker.state !== "failed" ? "paused" : worker.state);
+/**
+ * The state that people see. Their own pause is known here before the server says it; and who computes in each iteration
+ * computes, although it rests for a moment between two of them.
+ * @param {Env} env @param {MyWorker} worker
+ */
+export function shownState(env, worker) {
+  const { state, early } = worker;
+  if (state === "failed") return state;
+  if (env.live.paused.value.has(worker.worker)) return "paused";
+  if (!computing(state)) return state;
+  if (!goesOn(env, worker.project)) return state === "saturated" ? "ready" : state;
+  const begun = worker.role === "trainer" ? worker.total > 0 : worker.iteration > 0;
+  return state === "ready" && !begun ? state : early ? "saturated" : "working";
+}
+
+/** Whether iterations follow one another, as far as this page knows. @param {Env} env @param {string} project */
+function goesOn(env, project) {
+  const status = env.live.status.value;
+  return env.live.connection.value.state === "open" && !(status?.project === project && status.state === "paused");
+}
+
+/** Workers as they are called: trainers are numbered, others have the name of their role. @param {MyWorker[]} mine */
+function named(mine) {
+  const before = /** @type {{[role: string]: number}} */ ({});
+  return mine.map((worker) => {
+    const n = (before[worker.role] = (before[worker.role] ?? 0) + 1);
+    const role = text.role[worker.role] ?? worker.role;
+    return { worker, name: worker.role === "trainer" ? words.name(n) : n === 1 ? role : `${role} ${n}` };
+  });
+}
 
 /** @param {{env: Env, project: string}} props */
 export function MyWorkers({ env, project }) {
   const mine = myWorkers(env, project);
+  const all = named(mine);
+  useNews(env, all.map(({ worker, name }) => ({ id: worker.worker, name, state: shownState(env, worker) })));
   const pending = usePending(mine.length);
   const elsewhere = env.live.workers.value.length - mine.length;
   const add = (/** @type {number} */ n) => {
@@ -60,7 +91,7 @@ export function MyWorkers({ env, project }) {
       <${Slept} env=${env} />
       <${Refusal} env=${env} />
       <ul class="my-workers" aria-label=${words.title}>
-        ${mine.map((worker, index) => html`<${MyRow} key=${worker.worker} env=${env} worker=${worker} n=${index + 1} />`)}
+        ${all.map(({ worker, name }) => html`<${MyRow} key=${worker.worker} env=${env} worker=${worker} name=${name} />`)}
         ${pending.waiting && html`<li class="worker-row starting"><span class="dot" aria-hidden="true"></span>${words.adding}</li>`}
       </ul>
       <${Quota} env=${env} />
@@ -147,16 +178,16 @@ function Quota({ env }) {
   `;
 }
 
-/** @param {{env: Env, worker: MyWorker, n: number}} props */
-function MyRow({ env, worker, n }) {
+/** @param {{env: Env, worker: MyWorker, name: string}} props */
+function MyRow({ env, worker, name }) {
   const state = shownState(env, worker);
   const paused = state === "paused";
   const held = worker.allocated ? Math.min(1, worker.cached / worker.allocated) : 0;
   const failed = state === "failed";
-  const why = [sentence(worker.reason), failed || !worker.reason ? text.workerHint[state] : ""].filter(Boolean).join(" ");
+  const hint = text.workerHint[state] ?? "";
+  // of who is early the master says the same, a moment later
+  const why = state === "saturated" ? hint : [sentence(worker.reason), failed || !worker.reason ? hint : ""].filter(Boolean).join(" ");
   const looks = worker.role !== "trainer";
-  const name = looks ? text.role[worker.role] : words.name(n);
-  useEffect(() => void (env.said.value = `${name}: ${text.worker[state] ?? state}`), [state === "working", state === "failed", paused]);
   const toggle = () => env.live.tune(worker.worker, { paused: !paused });
   return html`
     <li class="worker-row" data-testid=${looks ? `${worker.role}-row` : "worker-row"} data-worker=${worker.worker}>
@@ -165,10 +196,10 @@ function MyRow({ env, worker, n }) {
         <span class="worker-name">${name}</span>
         <span class="worker-state" data-testid="worker-state" data-state=${state}>${text.worker[state] ?? state}</span>
         <span class="grow"></span>
-        ${!failed && html`<button type="button" class="quiet icon-only" data-testid=${paused ? "resume-worker" : "pause-worker"} aria-label=${paused ? words.resumeOf(n) : words.pauseOf(n)} title=${paused ? words.resume : words.pause} onClick=${toggle}>
+        ${!failed && html`<button type="button" class="quiet icon-only" data-testid=${paused ? "resume-worker" : "pause-worker"} aria-label=${paused ? words.resumeOf(name) : words.pauseOf(name)} title=${paused ? words.resume : words.pause} onClick=${toggle}>
           <${Icon} name=${paused ? "play" : "pause"} solid=${paused} />
         </button>`}
-        <button type="button" class="quiet icon-only" data-testid="remove-worker" aria-label=${words.removeOf(n)} title=${words.remove} onClick=${() => env.live.remove(worker.worker)}>
+        <button type="button" class="quiet icon-only" data-testid="remove-worker" aria-label=${words.removeOf(name)} title=${words.remove} onClick=${() => env.live.remove(worker.worker)}>
           <${Icon} name="close" />
         </button>
       </div>

@@ -146,6 +146,8 @@ export interface MyWorker {
   project: string;
   role: string;
   state: string;
+  /** Its last answer came before its time was up. */
+  early: boolean;
   reason: string;
   iteration: number;
   allocated: number;
@@ -211,6 +213,12 @@ export interface Refusal {
   worker: number;
 }
 
+/** Vectors, and the time in which a worker of this page or several computed in each iteration. */
+export interface Given {
+  vectors: number;
+  ms: number;
+}
+
 /** What a worker may give of its device. */
 export interface Gift {
   capacityVectors: number;
@@ -225,6 +233,8 @@ export interface Live {
   status: Signal<Status | null>;
   roster: Signal<Roster | null>;
   workers: Signal<MyWorker[]>;
+  /** What this page gave to each project, also by workers that were stopped since. */
+  given: Signal<ReadonlyMap<string, Given>>;
   paused: Signal<ReadonlySet<number>>;
   refusal: Signal<Refusal | null>;
   removed: Signal<string>;
@@ -240,6 +250,8 @@ export interface Live {
   keep(bytes: number): void;
   /** Hear every message of the boss as it is; the result ends that. */
   hear(listener: (said: any) => void): () => void;
+  /** Bring the time that was given up to date. */
+  count(): void;
   say(message: object): void;
 }
 

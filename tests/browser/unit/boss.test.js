@@ -207,6 +207,17 @@ describe("boss: what goes wrong", () => {
     expect(last("slept").ms).to.be.within(3_595_000, 3_600_000);
   });
 
+  it("shows whether a worker was early while it computes, too", async () => {
+    const {begin, result, rows} = await working(1);
+    begin(1, order(1));
+    result(1, 1, {all: true});
+    expect(rows()[0]).to.include({state: "saturated", early: true});
+    begin(2, order(1));
+    expect(rows()[0]).to.include({state: "working", early: true});
+    result(1, 2);
+    expect(rows()[0]).to.include({state: "ready", early: false, total: 16});
+  });
+
   it("makes no noise about an answer that came too late, but about one that was wrong", async () => {
     const {begin, result, line, last} = await working(1);
     begin(1, order(1));
