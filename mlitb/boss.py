@@ -87,6 +87,7 @@ class Trainer:
     process: TrainerProcess
     restarts: int = 0
     unanswered: int = 0
+    late: bool = False  # its time ran out, and it has not answered since
     trouble: str = ""  # why it was left out, until it is not
     assign: Assign | None = None
     before: tuple[str, ...] = ()  # shards of the assignment before
@@ -247,14 +248,23 @@ class Boss:
         assert self._parameters is not None, "orders before parameters"
         head, vector = self._parameters
         ours = [order for order in orders.orders if self.trainers[order.worker].unanswered < MOST_UNANSWERED]
-        self._combiner = Combiner(orders.iteration, tuple(order.worker for order in ours), vector.size)
+        silent = {order.worker for order in ours if self.trainers[order.worker].late}
+        self._combiner = Combiner(orders.iteration, tuple(order.worker for order in ours), vector.size, silent)
         for order in ours:
             trainer = self.trainers[order.worker]
             trainer.unanswered += 1
             trainer.process.send(Job(orders.iteration, head.version, order, vector))
         longest = max((order.until_ms for order in ours), default=0.0) / 1000
-        self._timer = self._loop.call_later(longest + max(MARGIN_S, MARGIN_SHARE * longest), self._close, True)
+        self._timer = self._loop.call_later(longest, self._budget_over, self._combiner, longest)
         self._close_if_complete()
+
+    def _budget_over(self, combiner: Combiner, longest: float) -> None:
+        """Give the margin to those who answered before; who was cut already had it."""
+        combiner.over = True
+        if combiner.complete:
+            self._close(True)
+        else:
+            self._timer = self._loop.call_later(max(MARGIN_S, MARGIN_SHARE * longest), self._close, True)
 
     def _close(self, time_up: bool = False) -> None:
         """Answer with what has come, once; before its time is up since all have answered, or newer orders came."""
@@ -267,6 +277,7 @@ class Boss:
         self._abandon()
         for number in combiner.workers:
             why = left_out.get(number, "")
+            self.trainers[number].late |= why == "late" and time_up
             if why != "late" or time_up:
                 self._tell_left_out(self.trainers[number], why, combiner.iteration)
 
@@ -284,8 +295,11 @@ class Boss:
         match reply:
             case Done(iteration, outcome):
                 trainer.unanswered -= 1
-                if self._combiner is not None and self._combiner.iteration == iteration:
-                    self._combiner.accept(number, outcome)
+                trainer.late = False
+                if self._combiner is not None:
+                    self._combiner.hear(number)
+                    if self._combiner.iteration == iteration:
+                        self._combiner.accept(number, outcome)
                     self._close_if_complete()
             case Ended(reason):
                 self._ended(trainer, reason)

@@ -22,17 +22,25 @@ class Combiner:
     iteration: int
     workers: tuple[int, ...]  # in the order of the orders
     size: int  # of the parameter vector
+    silent: set[int] = field(
+        default_factory=set
+    )  # have not answered their last orders: awaited until the budget is over
+    over: bool = False  # the budget: what is left is the margin
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
         """Tell whether nobody is awaited any more."""
-        return not any(self.awaits(worker) for worker in self.workers)
+        return not any(self.awaits(w) and not (self.over and w in self.silent) for w in self.workers)
 
     def awaits(self, worker: int) -> bool:
         """Tell whether this trainer's answer is still to come."""
         return worker in self.workers and worker not in self.outcomes and worker not in self.gone
+
+    def hear(self, worker: int) -> None:
+        """Note that it has answered something, be it too late: from now on it gets the margin like everyone."""
+        self.silent.discard(worker)
 
     def accept(self, worker: int, outcome: Outcome) -> None:
         """Take the answer of a trainer that is awaited; one that is not counts for nothing."""

@@ -141,6 +141,51 @@ def test_a_trainer_that_is_late_is_named(caplog: pytest.LogCaptureFixture) -> No
     ]
 
 
+def test_a_trainer_that_is_stuck_gets_the_margin_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        stage = Stage(2)
+        monkeypatch.setattr(module, "MARGIN_S", 0.01)
+        stage.order(1, until_ms=1.0)
+        await stage.done(1, 1, 1.0, 2.0)
+        await stage.answered(1)
+        monkeypatch.setattr(module, "MARGIN_S", 3600.0)  # from now on only who waits for no margin answers
+        stage.order(2, until_ms=1.0)
+        await stage.done(1, 2, 1.0, 2.0)
+        await stage.answered(2)
+        assert stage.answers()[1] == (2, [1], [1.0, 2.0])
+        stage.order(3, until_ms=1.0)
+        assert (stage.process(1).jobs(), stage.process(2).jobs()) == ([1, 2, 3], [1, 2]), "nothing piles up"
+        await stage.done(1, 3, 1.0, 2.0)
+        assert stage.answers()[2] == (3, [1], [1.0, 2.0])
+
+    asyncio.run(play())
+
+
+def test_a_trainer_that_was_late_is_awaited_again_as_soon_as_it_answers_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play() -> None:
+        stage = Stage(2)
+        monkeypatch.setattr(module, "MARGIN_S", 0.01)
+        stage.order(1, until_ms=1.0)
+        await stage.done(1, 1, 1.0, 2.0)
+        await stage.answered(1)
+        monkeypatch.setattr(module, "MARGIN_S", 3600.0)
+        stage.order(2, until_ms=50.0)
+        await stage.done(1, 2, 1.0, 2.0)
+        await stage.done(2, 1, 9.0, 9.0)
+        combiner = stage.boss._combiner
+        assert combiner is not None
+        async with asyncio.timeout(20):
+            while not combiner.over:
+                await asyncio.sleep(0.005)
+        assert len(stage.answers()) == 1
+        await stage.done(2, 2, 1.0, 1.0)
+        assert stage.answers()[1] == (2, [1, 2], [2.0, 3.0])
+
+    asyncio.run(play())
+
+
 def test_newer_orders_end_an_iteration_without_calling_anybody_late(caplog: pytest.LogCaptureFixture) -> None:
     async def play() -> None:
         stage = Stage(1)

@@ -20,7 +20,8 @@ def test_it_adds_in_the_order_of_the_orders_in_float64() -> None:
     answer, vector, left_out = combiner.finish("p")
     assert answer == Answer("p", 7, tuple(Result(worker, 1, 0.5, 0, 10.0) for worker in (1, 2, 3)))
     assert vector is not None
-    assert (vector.dtype, vector.tolist(), left_out) == (np.float32, [1.0], {})
+    assert vector.dtype == np.float32
+    assert (vector.tolist(), left_out) == ([1.0], {})
 
 
 def test_it_leaves_out_and_names_who_would_cost_the_others_their_work() -> None:
@@ -63,3 +64,16 @@ def test_who_is_not_awaited_counts_for_nothing() -> None:
     assert [(result.worker, result.count) for result in answer.results] == [(1, 1), (3, 0)]
     assert vector is not None
     assert (vector.tolist(), left_out) == ([1.0], {})
+
+
+def test_who_was_silent_gets_the_budget_alone_until_it_is_heard() -> None:
+    combiner = Combiner(1, (1, 2), 1, {2})
+    combiner.accept(1, outcome(1.0))
+    assert not combiner.complete
+    combiner.over = True
+    assert combiner.complete
+    combiner.hear(2)
+    assert not combiner.complete
+    combiner.accept(2, outcome(2.0))
+    assert combiner.complete
+    assert combiner.finish("p")[2] == {}

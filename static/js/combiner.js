@@ -43,8 +43,9 @@ export class Combiner {
    * @param {number} iteration
    * @param {number[]} workers in the order of the orders
    * @param {number} length of the parameter vector
+   * @param {Iterable<number>} [silent] those that have not answered their last orders: awaited until the budget is over
    */
-  constructor(iteration, workers, length) {
+  constructor(iteration, workers, length, silent = []) {
     this.iteration = iteration;
     this.workers = workers;
     this.length = length;
@@ -52,11 +53,21 @@ export class Combiner {
     this.answers = new Map();
     /** @type {Set<number>} */
     this.gone = new Set();
+    this.silent = new Set(silent);
+    this.over = false; // the budget: what is left is the margin
   }
 
   /** Whether nobody is awaited any more. */
   get complete() {
-    return this.workers.every(worker => this.answers.has(worker) || this.gone.has(worker));
+    return !this.workers.some(worker => this.awaits(worker) && !(this.over && this.silent.has(worker)));
+  }
+
+  /**
+   * It has answered something, be it too late: from now on it gets the margin like everyone.
+   * @param {number} worker
+   */
+  hear(worker) {
+    this.silent.delete(worker);
   }
 
   /** @param {number} worker */

@@ -2,6 +2,7 @@
  *
  * Rules of this file:
  * - One answer per iteration, whatever its trainers do: a stuck one is cut at its budget plus a margin.
+ * - That margin is given once: who was cut is awaited within the budget alone until it answers something.
  * - New orders end an iteration that is still open here: what it has is sent, too late or not.
  * - The timer only guards against stuck trainers; answers drive.
  */
@@ -48,32 +49,32 @@ export class LocalProject {
     this.close();
     const parameters = this.parameters;
     if (parameters?.iteration !== iteration) throw new Error(`orders of iteration ${iteration} without its parameters`);
-    const combiner = (this.combiner = new Combiner(
-      iteration,
-      orders.map(({worker}) => worker.number),
-      parameters.vector.length,
-    ));
-    for (const {order, worker} of orders) if (!worker.order(order, parameters)) this.silent(combiner, worker.number);
+    const numbers = orders.map(({worker}) => worker.number);
+    const silent = orders.filter(({worker}) => worker.late).map(({worker}) => worker.number);
+    const combiner = (this.combiner = new Combiner(iteration, numbers, parameters.vector.length, silent));
+    for (const {order, worker} of orders) worker.order(order, parameters);
     const longest = Math.max(0, ...orders.map(({order}) => order.until_ms));
-    this.timer = this.surroundings.later(() => this.close(true), longest + Math.max(MARGIN_MS, MARGIN_SHARE * longest));
+    this.timer = this.surroundings.later(() => this.budgetOver(combiner, longest), longest);
     if (combiner.complete) this.close();
   }
 
   /**
    * @param {Combiner} combiner
-   * @param {number} worker
+   * @param {number} longest ms
    */
-  silent(combiner, worker) {
-    combiner.drop(worker);
-    this.surroundings.leaveOut(worker, "it has not answered its last orders", true);
+  budgetOver(combiner, longest) {
+    combiner.over = true;
+    if (combiner.complete) this.close(true);
+    else this.timer = this.surroundings.later(() => this.close(true), Math.max(MARGIN_MS, MARGIN_SHARE * longest));
   }
 
   /**
-   * Take a trainer's answer; one that is late counts for nothing.
+   * Take a trainer's answer; one that is late counts for nothing, and is a sign of life.
    * @param {number} iteration
    * @param {import("./combiner.js").TrainerAnswer} answer
    */
   accept(iteration, answer) {
+    this.combiner?.hear(answer.worker);
     if (this.combiner?.iteration !== iteration || !this.combiner.awaits(answer.worker)) return;
     this.combiner.accept(answer);
     if (this.combiner.complete) this.close();

@@ -169,24 +169,22 @@ export class LocalWorker {
   }
 
   /**
-   * Give an order, with a copy of the parameters.
+   * Give an order, with a copy of the parameters; it waits here while too many are unanswered.
    * @param {import("./protocol.js").Order} order
    * @param {Parameters} parameters
-   * @returns {boolean} false: it is stuck, do not wait for it
    */
   order(order, parameters) {
     if (this.unanswered >= MOST_UNANSWERED) {
       this.deferred = {order, parameters};
-      return !this.late;
+      return;
     }
     const {iteration, version, vector} = parameters;
     this.unanswered += 1;
-    this.state = "working";
+    if (!this.late) this.state = "working";
     this.figures.iteration = iteration;
     this.figures.budgetMs = order.until_ms;
     const own = vector.slice();
     this.post({type: "order", iteration, version, order, parameters: own}, [own.buffer]);
-    return true;
   }
 
   /**

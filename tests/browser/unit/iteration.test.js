@@ -37,6 +37,38 @@ describe("boss: an iteration", () => {
     expect(answers()[1].results.length).to.equal(2);
   });
 
+  it("gives a worker that is stuck the margin once, not in every iteration", async () => {
+    const {begin, result, answers, clock, rows} = await working(2);
+    begin(1, order(1), order(2));
+    result(1, 1);
+    clock.pass(1100);
+    for (let iteration = 2; iteration <= 4; iteration++) {
+      begin(iteration, order(1), order(2));
+      result(1, iteration);
+      expect(rows()[1]).to.include({worker: 2, state: "silent"});
+      clock.pass(749); // and 250 for the rows
+      expect(answers().length).to.equal(iteration - 1);
+      clock.pass(1);
+      expect(answers().at(-1)).to.deep.include({iteration});
+    }
+  });
+
+  it("awaits a worker that was late again, margin and all, as soon as it answers anything", async () => {
+    const {begin, result, answers, clock, rows} = await working(2);
+    begin(1, order(1), order(2));
+    result(1, 1);
+    clock.pass(1100);
+    begin(2, order(1), order(2));
+    result(1, 2);
+    result(2, 1);
+    expect(rows()[1]).to.include({state: "silent"}, "it still owes an answer");
+    clock.pass(849);
+    expect(answers().length).to.equal(1);
+    result(2, 2);
+    expect(answers()[1].results.map(({worker}) => worker)).to.deep.equal([1, 2]);
+    expect(rows()[1]).to.include({state: "ready", reason: ""});
+  });
+
   it("piles up no parameters before a worker that answers nothing", async () => {
     const {begin, result, answers, workers, clock} = await working(2);
     for (let iteration = 1; iteration <= 5; iteration++) {
