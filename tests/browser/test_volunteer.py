@@ -8,6 +8,8 @@ from tests.running import Running, until
 
 from .pages import project
 
+COMPUTES = re.compile("working|saturated")
+
 
 def test_a_volunteer_lends_a_device_with_one_button(owner: Page, visitor: Page, system: Running) -> None:
     name = project(system, "joined")
@@ -21,7 +23,7 @@ def test_a_volunteer_lends_a_device_with_one_button(owner: Page, visitor: Page, 
     state = visitor.get_by_test_id("join-state")
     expect(state).to_have_attribute("data-state", "off")
     visitor.get_by_test_id("add-worker").click()
-    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    expect(state).to_have_attribute("data-state", COMPUTES)
     expect(visitor.get_by_text("Thank you")).to_be_visible()
     system.owner.post(f"/api/projects/{name}/pause").raise_for_status()
     expect(state).to_contain_text("the owner has paused the project")
@@ -38,11 +40,18 @@ def test_a_kiosk_starts_without_a_click_once_its_person_agreed(visitor: Page, sy
     state = visitor.get_by_test_id("join-state")
     expect(state).to_have_attribute("data-state", "off")
     visitor.get_by_test_id("add-worker").click()
-    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    expect(state).to_have_attribute("data-state", COMPUTES)
     visitor.goto(address)
-    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    expect(state).to_have_attribute("data-state", COMPUTES)
     expect(visitor.get_by_text("you agreed on this device before")).to_be_visible()
     expect(visitor.get_by_test_id("intensity-balanced")).to_be_checked()
+    visitor.get_by_test_id("stop").click()
+    visitor.get_by_test_id("watch").click()
+    expect(visitor.get_by_test_id("project-title")).to_be_visible()
+    visitor.go_back()
+    expect(state).to_have_attribute("data-state", "stopped")
+    expect(visitor.get_by_test_id("add-worker")).to_be_visible()
+    assert system.project(name)["status"]["trainers"] == 0, "what was stopped stays so"
 
 
 LISTEN = """() => {
@@ -153,14 +162,53 @@ def test_a_device_waits_for_its_charger_if_its_person_wishes(visitor: Page, syst
     visitor.get_by_test_id("only-charging").check()
     state = visitor.get_by_test_id("join-state")
     visitor.get_by_test_id("add-worker").click()
-    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    expect(state).to_have_attribute("data-state", COMPUTES)
     visitor.evaluate("plug(false)")
     expect(state).to_have_text("Not computing: the device does not charge. It goes on when it does.")
     until(lambda: system.project(name)["status"]["trainers"] == 0, "the worker pauses")
     visitor.evaluate("plug(true)")
-    expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
+    expect(state).to_have_attribute("data-state", COMPUTES)
     visitor.reload()
     expect(visitor.get_by_test_id("only-charging")).to_be_checked()
+
+
+def test_a_device_waits_for_its_charger_on_every_page(visitor: Page, system: Running) -> None:
+    name = project(system, "charging elsewhere")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.add_init_script(BATTERY)
+    visitor.goto(f"{system.master}/join/{name}")
+    visitor.get_by_test_id("only-charging").check()
+    visitor.get_by_test_id("add-worker").click()
+    state, row = visitor.get_by_test_id("join-state"), visitor.get_by_test_id("worker-state")
+    expect(state).to_have_attribute("data-state", COMPUTES)
+    visitor.get_by_test_id("watch").click()
+    expect(row).to_have_attribute("data-state", COMPUTES)
+    visitor.evaluate("plug(false)")
+    expect(row).to_have_attribute("data-state", "paused")
+    expect(visitor.get_by_test_id("worker-row")).to_contain_text("It waits until the device charges.")
+    visitor.go_back()
+    expect(state).to_have_attribute("data-state", "charging")
+    visitor.evaluate("plug(true)")
+    expect(state).to_have_attribute("data-state", COMPUTES)
+
+
+def test_a_pause_of_its_person_ends_on_the_volunteers_page_too(visitor: Page, system: Running) -> None:
+    name = project(system, "resumed")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.add_init_script(BATTERY)
+    visitor.goto(f"{system.master}/join/{name}")
+    visitor.get_by_test_id("only-charging").check()
+    visitor.get_by_test_id("add-worker").click()
+    visitor.get_by_test_id("watch").click()
+    visitor.get_by_test_id("pause-worker").click()
+    for charges in ("false", "true"):
+        visitor.evaluate(f"plug({charges})")
+        expect(visitor.get_by_test_id("worker-state")).to_have_attribute("data-state", "paused")
+    visitor.go_back()
+    state = visitor.get_by_test_id("join-state")
+    expect(state).to_have_text("Paused by you. Press the button to go on.")
+    visitor.get_by_test_id("resume").click()
+    expect(state).to_have_attribute("data-state", COMPUTES)
 
 
 def test_where_a_browser_does_not_tell_of_the_charger_the_page_says_so(visitor: Page, system: Running) -> None:

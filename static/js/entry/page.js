@@ -164,6 +164,7 @@ function start(boss) {
   addEventListener("popstate", () => (route.value = readRoute(location.pathname)));
   followLinks(go);
   const phone = matchMedia("(pointer: coarse) and (max-width: 820px)").matches;
+  const kept = storage();
   /** @type {import("../ui/types").Env} */
   const env = {
     config,
@@ -176,13 +177,14 @@ function start(boss) {
     reload: () => location.reload(),
     copy,
     save,
-    ...storage(),
+    ...kept,
     ...luggage(),
     busy: () => document.querySelector("dialog[open], progress, form :focus, details[open] form") !== null,
     cores: navigator.hardwareConcurrency || 1,
     phone,
     browser: browserOf(phone),
     charging: charging(),
+    onlyCharging: signal(kept.recall("charging") === "yes"),
     origin: location.origin,
     query: new URLSearchParams(location.search),
     visible: () => document.visibilityState === "visible",

@@ -7,6 +7,7 @@ import { Lazily } from "./lazily.js";
 import { ProjectPage } from "./project.js";
 import { ProjectsPage } from "./projects.js";
 import { sentence, text } from "./text.js";
+import { useCharging } from "./charging.js";
 import { useUpgrade } from "./upgrade.js";
 
 /** @typedef {import("./types").Env} Env */
@@ -15,6 +16,7 @@ import { useUpgrade } from "./upgrade.js";
 export function App({ env }) {
   const { page, id } = env.route.value;
   useUpgrade(env);
+  useCharging(env);
   return html`
     <a class="skip" href="#main">${text.skip}</a>
     <${Header} env=${env} />

@@ -1,42 +1,40 @@
 // "Only while it charges": for volunteers' phones and laptops. Few browsers tell whether a device charges (Chromium does, over
 // HTTPS or on the same machine); where they do not, the page says that it cannot know.
-import { html, useEffect, useRef, useSignal } from "./preact.js";
+import { html, useEffect, useRef } from "./preact.js";
 import { text } from "./text.js";
 
-/** @typedef {import("./types").Env} Env @typedef {import("./types").MyWorker} MyWorker */
+/** @typedef {import("./types").Env} Env */
 
 const words = text.join;
 
-/**
- * Pause this device's workers while it does not charge, if its person wished so.
- * @param {Env} env @param {MyWorker[]} mine
- * @returns {{wished: boolean, waits: boolean, wish: (yes: boolean) => void}} `waits`: it does not compute because it does not charge
- */
-export function useCharging(env, mine) {
-  const wished = useSignal(env.recall("charging") === "yes");
+/** Whether workers wait, because their person wished so and the device does not charge. @param {Env} env */
+export const waits = (env) => env.onlyCharging.value && env.charging.value === false;
+
+/** Pause this device's workers while they are to wait; for as long as the page is loaded, whatever it shows. @param {Env} env */
+export function useCharging(env) {
   const held = useRef(/** @type {Set<number>} */ (new Set())); // paused by this
-  const waits = wished.value && env.charging.value === false;
+  const mine = env.live.workers.value.map(({ worker }) => worker);
+  const wait = waits(env);
   useEffect(() => {
-    for (const { worker } of mine) {
+    for (const worker of mine) {
       const paused = env.live.paused.value.has(worker);
-      if (waits === paused || (paused && !held.current.has(worker))) continue; // what its person paused stays paused
-      if (waits) held.current.add(worker);
+      if (wait === paused || (paused && !held.current.has(worker))) continue; // what its person paused stays paused
+      if (wait) held.current.add(worker);
       else held.current.delete(worker);
-      env.live.tune(worker, { paused: waits });
+      env.live.tune(worker, { paused: wait });
     }
-  }, [waits, mine.map(({ worker }) => worker).join()]);
-  const wish = (/** @type {boolean} */ yes) => {
-    wished.value = yes;
-    env.keep("charging", yes ? "yes" : "no");
-  };
-  return { wished: wished.value, waits, wish };
+  }, [wait, mine.join()]);
 }
 
-/** @param {{env: Env, wished: boolean, wish: (yes: boolean) => void}} props */
-export const OnlyCharging = ({ env, wished, wish }) =>
-  env.charging.value === null
-    ? html`<p class="panel-lead" data-testid="charging-unknown">${words.charging}</p>`
-    : html`<label class="check">
-        <input type="checkbox" data-testid="only-charging" checked=${wished} onChange=${(/** @type {Event} */ event) => wish(/** @type {HTMLInputElement} */ (event.target).checked)} />
-        <span>${words.onlyCharging}</span>
-      </label>`;
+/** @param {{env: Env}} props */
+export function OnlyCharging({ env }) {
+  if (env.charging.value === null) return html`<p class="panel-lead" data-testid="charging-unknown">${words.charging}</p>`;
+  const wish = (/** @type {Event} */ event) => {
+    env.onlyCharging.value = /** @type {HTMLInputElement} */ (event.target).checked;
+    env.keep("charging", env.onlyCharging.value ? "yes" : "no");
+  };
+  return html`<label class="check">
+    <input type="checkbox" data-testid="only-charging" checked=${env.onlyCharging.value} onChange=${wish} />
+    <span>${words.onlyCharging}</span>
+  </label>`;
+}

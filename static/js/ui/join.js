@@ -1,5 +1,5 @@
 // The volunteer's page: what this is, what it does with the device, one big button, and always why it is not computing.
-import { OnlyCharging, useCharging } from "./charging.js";
+import { OnlyCharging, waits } from "./charging.js";
 import { count, percent, span, wholePercent } from "./format.js";
 import { Icon } from "./icons.js";
 import { addWorker, INTENSITIES, Intensity, myWorkers, shownState, Slept } from "./mine.js";
@@ -23,16 +23,9 @@ export function JoinPage({ env, id }) {
   if (env.live.removed.value === id) return html`<${Gone} sentence=${text.removed} />`;
   if (problem && !project) return html`<${Gone} sentence=${problem} />`;
   const params = project ? parameterCount(describe(project.layers, project.labels.length || 1)) : 0;
-  const lend = () => {
-    env.keep("consent", "yes");
-    env.said.value = text.mine.adding;
-    addWorker(env, id);
-  };
-  const toggle = () => (mine.length ? mine.forEach(({ worker }) => env.live.remove(worker)) : lend());
   const auto = useAuto(env, id);
-  const charging = useCharging(env, mine);
   const given = useGiven(env, id);
-  const state = stateOf(env, mine, status, charging.waits, given.vectors);
+  const state = stateOf(env, mine, status, given.vectors);
   const why = words.status[state] + reasonOf(mine, state);
   useStateNews(env, state, computing(state) ? words.status.working : why);
   return html`
@@ -40,15 +33,13 @@ export function JoinPage({ env, id }) {
       <h1>${words.title(name)}</h1>
       <p class="lead">${status ? words.network(status.labels, params) : "\u00a0"}</p>
       <section class=${`panel join-panel ${mine.length ? "on" : ""}`} aria-label=${text.mine.title}>
-        <button type="button" class=${mine.length ? "big stop" : "primary big"} data-testid=${mine.length ? "stop" : "add-worker"} onClick=${toggle}>
-          <${Icon} name=${mine.length ? "close" : "plus"} />${mine.length ? words.stop : words.add}
-        </button>
+        <${BigButton} env=${env} id=${id} mine=${mine} state=${state} />
         <p class="join-state" data-testid="join-state" data-state=${state}>${why}</p>
-        ${auto && html`<p class="panel-lead">${words.auto}</p>`}
+        ${auto && mine.length > 0 && html`<p class="panel-lead">${words.auto}</p>`}
         <${Slept} env=${env} />
         <${Contribution} mine=${mine} given=${given} computes=${computing(state)} status=${status} />
         <${Intensity} env=${env} mine=${mine} />
-        <${OnlyCharging} env=${env} wished=${charging.wished} wish=${charging.wish} />
+        <${OnlyCharging} env=${env} />
         <p class="panel-lead" data-testid="hidden-tabs">${words.hidden[env.browser]}</p>
         ${env.live.refusal.value && html`<${Problem} onDismiss=${() => (env.live.refusal.value = null)}>${sentence(env.live.refusal.value.reason)}<//>`}
       </section>
@@ -74,33 +65,53 @@ export function JoinPage({ env, id }) {
   `;
 }
 
+/** The one thing to do next: lend, stop, or go on after a pause. @param {{env: Env, id: string, mine: MyWorker[], state: string}} props */
+function BigButton({ env, id, mine, state }) {
+  const lend = () => {
+    env.keep("consent", "yes");
+    env.said.value = text.mine.adding;
+    addWorker(env, id);
+  };
+  const resume = () => mine.forEach(({ worker }) => env.live.tune(worker, { paused: false }));
+  const stop = () => myWorkers(env, id).forEach(({ worker }) => env.live.remove(worker));
+  if (!mine.length) return html`<button type="button" class="primary big" data-testid="add-worker" onClick=${lend}><${Icon} name="plus" />${words.add}</button>`;
+  if (state === "paused") return html`<button type="button" class="primary big" data-testid="resume" onClick=${resume}><${Icon} name="play" solid />${text.mine.resume}</button>`;
+  return html`<button type="button" class="big stop" data-testid="stop" onClick=${stop}><${Icon} name="close" />${words.stop}</button>`;
+}
+
+/** The project for which a page started by itself, or none: that is decided once, however often its person comes back. @type {WeakMap<Env, string>} */
+const begun = new WeakMap();
+
 /**
  * `?auto=1` starts without a click, for kiosks and lab machines, where this browser's person has agreed before;
  * `?intensity=` chooses how much.
  * @param {Env} env @param {string} id
  */
 function useAuto(env, id) {
-  const allowed = env.query.get("auto") === "1" && env.recall("consent") === "yes";
-  const wished = env.query.get("intensity") ?? "";
-  useMemo(() => {
-    if (allowed && INTENSITIES.some((known) => known.id === wished)) env.keep("intensity", wished); // before the choice is drawn
-  }, [id]);
+  const starts = useMemo(() => {
+    if (begun.has(env)) return false;
+    const agreed = env.query.get("auto") === "1" && env.recall("consent") === "yes";
+    const wished = env.query.get("intensity") ?? "";
+    begun.set(env, agreed ? id : "");
+    if (agreed && INTENSITIES.some((known) => known.id === wished)) env.keep("intensity", wished); // before the choice is drawn
+    return agreed;
+  }, []);
   useEffect(() => {
-    if (allowed && !myWorkers(env, id).length) addWorker(env, id);
-  }, [id]);
-  return allowed;
+    if (starts) addWorker(env, id);
+  }, []);
+  return begun.get(env) === id;
 }
 
-/** Why it computes or not, the first reason that holds. @param {Env} env @param {MyWorker[]} mine @param {Status | null} status @param {boolean} waits for the charger @param {number} given */
-function stateOf(env, mine, status, waits, given) {
+/** Why it computes or not, the first reason that holds. @param {Env} env @param {MyWorker[]} mine @param {Status | null} status @param {number} given */
+function stateOf(env, mine, status, given) {
   const { state } = env.live.connection.value;
   if (state === "closed" || state === "reload") return state;
   if (!mine.length) return given ? "stopped" : "off";
   if (state === "lost" || state === "connecting") return "connection";
-  if (waits) return "charging";
-  if (status?.state === "paused") return "projectPaused";
   const states = mine.map((worker) => shownState(env, worker));
-  return states.find(computing) ?? states[0];
+  const shown = states.find(computing) ?? states[0];
+  if (shown === "paused" && waits(env)) return "charging";
+  return status?.state === "paused" ? "projectPaused" : shown;
 }
 
 /** What a volunteer can do something about: how well a device that computes is used is the owner's to change. @param {MyWorker[]} mine @param {string} state */

@@ -93,10 +93,6 @@ const whole = (boss, listeners) => ({
 
 /** @param {{postMessage(message: object): void}} boss @param {Heard} live */
 function wishes(boss, live) {
-  /** What each worker was given, so that one change leaves the rest as it was. @type {Map<number, import("./types").Gift>} */
-  const gifts = new Map();
-  /** @type {import("./types").Gift | null} */
-  let newest = null;
   return {
     /** @param {string} project */
     watch(project) {
@@ -105,26 +101,18 @@ function wishes(boss, live) {
       boss.postMessage({ type: "watch", project });
     },
     /** @param {string} project @param {import("./types").Gift} gift */
-    add(project, gift) {
-      newest = gift;
-      boss.postMessage({ type: "add", project, role: "trainer", ...gift });
-    },
+    add: (project, gift) => boss.postMessage({ type: "add", project, role: "trainer", ...gift }),
     /** @param {number} worker @param {Partial<import("./types").Gift> & {paused?: boolean}} change */
     tune(worker, change) {
-      const { paused = live.paused.value.has(worker), ...gift } = change;
-      const known = { .../** @type {import("./types").Gift} */ (gifts.get(worker) ?? newest), ...gift };
-      gifts.set(worker, known);
+      const { paused = live.paused.value.has(worker) } = change;
       const rest = new Set(live.paused.value);
       if (paused) rest.add(worker);
       else rest.delete(worker);
       live.paused.value = rest;
-      boss.postMessage({ type: "tune", worker, ...known, paused });
+      boss.postMessage({ type: "tune", worker, ...change }); // the rest stays as it was
     },
     /** @param {number} worker */
-    remove(worker) {
-      gifts.delete(worker);
-      boss.postMessage({ type: "remove", worker });
-    },
+    remove: (worker) => boss.postMessage({ type: "remove", worker }),
     /** @param {number} bytes */
     keep: (bytes) => boss.postMessage({ type: "keep", bytes }),
   };

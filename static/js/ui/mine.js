@@ -1,4 +1,5 @@
 // The workers of this page: one big button to add one, and a row for each with what it does and gives.
+import { waits } from "./charging.js";
 import { bytes, count } from "./format.js";
 import { Icon } from "./icons.js";
 import { LendMore } from "./lend.js";
@@ -184,9 +185,9 @@ function MyRow({ env, worker, name }) {
   const paused = state === "paused";
   const held = worker.allocated ? Math.min(1, worker.cached / worker.allocated) : 0;
   const failed = state === "failed";
-  const hint = text.workerHint[state] ?? "";
-  // of who is early the master says the same, a moment later
-  const why = state === "saturated" ? hint : [sentence(worker.reason), failed || !worker.reason ? hint : ""].filter(Boolean).join(" ");
+  const hint = text.workerHint[paused && waits(env) ? "charging" : state] ?? "";
+  // of who is early the master says the same, a moment later; of who is paused it knows nothing that matters
+  const why = state === "saturated" || paused ? hint : [sentence(worker.reason), failed || !worker.reason ? hint : ""].filter(Boolean).join(" ");
   const looks = worker.role !== "trainer";
   const toggle = () => env.live.tune(worker.worker, { paused: !paused });
   return html`

@@ -348,6 +348,8 @@ export interface Env {
   browser: Browser;
   /** Whether the device charges; null: the browser does not tell. */
   charging: Signal<boolean | null>;
+  /** Whether this browser's person wishes that it computes only while it charges. */
+  onlyCharging: Signal<boolean>;
   origin: string;
   /** What the address asked for when the page was loaded, after "?". */
   query: URLSearchParams;
