@@ -6,6 +6,7 @@ Rules of this file:
 - Tokens are compared in constant time and never logged.
 """
 
+import contextlib
 import hmac
 import ipaddress
 import socket
@@ -168,6 +169,38 @@ class Guard:
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
         ]
+
+
+def lan_address() -> str:
+    """Return this machine's address in its network (no packet is sent); loopback when it has none."""
+    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with contextlib.closing(probe):
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1: connecting a datagram socket only asks for the route
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def is_loopback(netloc: str) -> bool:
+    """Tell whether a host leads every machine to itself."""
+    name = hostname(netloc)
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def invite_url(scheme: str, host: str, public_url: str, lan: str, port: int) -> str:
+    """Return under which address others reach the master, for a browser that asked for `host`.
+
+    `lan` is this machine's address in its network, if the master listens there. Empty: only this machine reaches it.
+    """
+    if public_url:
+        return public_url.rstrip("/")
+    if not is_loopback(host):
+        return f"{scheme}://{host}"
+    return f"{scheme}://{lan}:{port}" if lan and not is_loopback(lan) else ""
 
 
 def data_url(scheme: str, host: str, fixed: str, port: int) -> str:

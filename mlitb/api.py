@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from mlitb.access import Owner, Tickets, data_url
+from mlitb.access import Owner, Tickets, data_url, invite_url, lan_address
 from mlitb.core.messages import Action
 from mlitb.data_client import DataServer, fitting_cut
 from mlitb.live import Live
@@ -42,6 +42,12 @@ class Shell:
         """Return the data server's address for who sent this request."""
         host = request.headers.get("host", "")
         return data_url(request.url.scheme, host, self.settings.data_url, self.settings.data_port)
+
+    def invite_url(self, request: Request) -> str:
+        """Return under which address others reach the master; empty: only this machine reaches it."""
+        settings = self.settings
+        lan = lan_address() if settings.lan else ""
+        return invite_url(request.url.scheme, request.headers.get("host", ""), settings.public_url, lan, settings.port)
 
     def known(self, project: str) -> dict[str, Any]:
         """Return a project's view; 404 with a sentence when there is none."""

@@ -100,6 +100,7 @@ def _serve(options: dict[str, Any], demo: bool, verbose: bool, *, with_data_serv
     if options["port"] == options["data_port"]:
         raise click.ClickException("master and data server cannot share a port: choose another with --data-port")
     options["data_dir"] = options["data_dir"].absolute()
+    options["public_url"] = options["public_url"].rstrip("/")
     options["allow_hosts"] = tuple(name.lower() for name in options.pop("allow_host"))
     try:
         while uvloop.run(_up(Settings(**options), demo, with_data_server)):
@@ -124,8 +125,9 @@ def _seconds(checkpoint: str) -> float:
 
 
 async def _up(settings: "Settings", demo: bool, with_data_server: bool) -> bool:
+    from mlitb.access import lan_address
     from mlitb.demo import PROJECT, make_demo
-    from mlitb.up import lan_address, up
+    from mlitb.up import up
 
     name = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     master = f"http://{f'[{name}]' if ':' in name else name}:{settings.port}"

@@ -122,6 +122,7 @@ def browser_config(shell: Shell, request: Request) -> dict[str, Any]:
         "engine": shell.projects.runtime.engine.sha256,
         "engine_url": f"/engine/{shell.projects.runtime.engine.sha256}.wasm",
         "data_url": shell.data_url(request),
+        "invite_url": shell.invite_url(request),
         "owner": shell.owner.asks(request.headers),
         "max_model_bytes": MAX_BYTES,
         "version": __version__,

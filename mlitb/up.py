@@ -98,17 +98,6 @@ async def bind_patiently(host: str, port: int, option: str, patient_s: float) ->
         await asyncio.sleep(0.05)
 
 
-def lan_address() -> str:
-    """Return this machine's address in its network (no packet is sent); loopback when it has none."""
-    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with contextlib.closing(probe):
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1: connecting a datagram socket only asks for the route
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
-
-
 class DataServerProcess:
     """The data server as a child process."""
 

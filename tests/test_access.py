@@ -4,7 +4,7 @@ import pytest
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.datastructures import Headers
 
-from mlitb.access import HostPolicy, Owner, Tickets, data_url, hostname, same_origin
+from mlitb.access import HostPolicy, Owner, Tickets, data_url, hostname, invite_url, same_origin
 
 LOCAL = HostPolicy()
 LAN = HostPolicy(lan=True, names=("lan.test",))
@@ -79,3 +79,21 @@ def test_urls_are_built_from_the_host_that_was_asked_for() -> None:
     assert data_url("http", "lan.test:8000", "", 8001) == "http://lan.test:8001"
     assert data_url("https", "[::1]:8000", "", 8001) == "https://[::1]:8001"
     assert data_url("http", "lan.test:8000", "https://data.example/", 8001) == "https://data.example"
+
+
+@pytest.mark.parametrize(
+    ("host", "public", "lan", "found"),
+    [
+        ("lan.test:8000", "", "192.168.1.7", "http://lan.test:8000"),
+        ("192.168.1.9:8000", "", "192.168.1.7", "http://192.168.1.9:8000"),
+        ("127.0.0.1:8000", "", "192.168.1.7", "http://192.168.1.7:8000"),
+        ("localhost:8000", "", "192.168.1.7", "http://192.168.1.7:8000"),
+        ("[::1]:8000", "", "192.168.1.7", "http://192.168.1.7:8000"),
+        ("127.0.0.1:8000", "", "127.0.0.1", ""),
+        ("localhost:8000", "", "", ""),
+        ("localhost:8000", "https://mlitb.example/", "", "https://mlitb.example"),
+        ("lan.test:8000", "https://mlitb.example", "", "https://mlitb.example"),
+    ],
+)
+def test_others_are_invited_to_where_they_reach_the_master(host: str, public: str, lan: str, found: str) -> None:
+    assert invite_url("http", host, public, lan, 8000) == found

@@ -92,18 +92,6 @@ def test_a_form_is_left_by_its_buttons_and_takes_a_size(sized: Page, system: Run
     assert made["input"] == {"width": 12, "height": 10, "channels": 3}
 
 
-def test_an_invite_link_is_copied_or_may_be_copied_by_hand(sized: Page, system: Running) -> None:
-    sized.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    sized.goto(f"{system.master}/project/digits")
-    sized.get_by_test_id("copy-link").click()
-    expect(sized.get_by_text("Copied", exact=True)).to_be_visible()
-    assert sized.evaluate("navigator.clipboard.readText()") == f"{system.master}/join/digits"
-    sized.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
-    sized.reload()
-    sized.get_by_test_id("copy-link").click()
-    expect(sized.get_by_text("Select the link and copy it")).to_be_visible()
-
-
 def test_what_could_not_be_fetched_is_tried_again(sized: Page, system: Running) -> None:
     sized.route("**/ui/log.js", lambda route: route.abort())
     sized.goto(f"{system.master}/project/digits")

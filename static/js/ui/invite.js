@@ -9,7 +9,8 @@ const words = text.invite;
 export function Invite({ env, id }) {
   const outcome = useSignal("");
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
-  const link = `${env.origin}/join/${encodeURIComponent(id)}`;
+  const open = env.config.invite_url !== ""; // else only this computer reaches the server
+  const link = `${env.config.invite_url || env.origin}/join/${encodeURIComponent(id)}`;
   const code = useSignal("");
   const showCode = async () => {
     if (code.value) return void (code.value = "");
@@ -26,11 +27,12 @@ export function Invite({ env, id }) {
   return html`
     <section class="panel" aria-labelledby="invite-title">
       <div class="panel-head"><h2 id="invite-title">${words.title}</h2></div>
-      <p class="panel-lead">${words.lead}</p>
+      <p class="panel-lead" data-testid="invite-lead">${open ? words.lead : words.closed}</p>
       <div class="invite-row">
         <input ref=${field} type="text" readonly aria-label=${words.link} data-testid="invite-link" value=${link} onFocus=${() => field.current?.select()} />
         <button type="button" data-testid="copy-link" onClick=${copy}><${Icon} name="link" />${words.copy}</button>
-        <button type="button" class="icon-only" data-testid="show-qr" aria-label=${words.qr} title=${words.qr} aria-expanded=${code.value ? "true" : "false"} onClick=${showCode}><${Icon} name="qr" /></button>
+        ${open &&
+        html`<button type="button" class="icon-only" data-testid="show-qr" aria-label=${words.qr} title=${words.qr} aria-expanded=${code.value ? "true" : "false"} onClick=${showCode}><${Icon} name="qr" /></button>`}
       </div>
       ${code.value && html`<${Code} path=${code.value} label=${words.qrOf(link)} />`}
       <p class="invite-note" role="status">${outcome.value}</p>

@@ -455,6 +455,7 @@ export const text = {
   invite: {
     title: "Invite others",
     lead: "Anyone who opens this link can lend a device. Nothing is installed.",
+    closed: "Only this computer can open this link. To invite others, start the server with mlitb up --lan and share the link that it prints.",
     link: "Invite link",
     copy: "Copy link",
     qr: "QR code",

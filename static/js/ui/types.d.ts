@@ -196,6 +196,8 @@ export interface Config {
   engine: string;
   engine_url: string;
   data_url: string;
+  /** Where others reach the server; empty: only the computer on which it runs does. */
+  invite_url: string;
   owner: boolean;
 }
 
