@@ -2,17 +2,18 @@
 
 Rules of this file:
 - Nothing of the messages: bytes and sockets only. Handshake, parsing, pings and closing are uvicorn's and websockets'.
-- A frame that came is heard at once, and frames that leave go to the kernel in one call: the queue, the task and the
-  layers in between cost more than the rest (docs/benchmarks.md).
+- Once adopted, a connection is an object that is called: no task, no queue and no ASGI scope live as long as it does.
+  With thousands of idle browsers these were most of the master's memory, and with busy ones much of its time.
+- A frame that came is heard at once, and frames that leave go to the kernel in one call (docs/benchmarks.md).
 - A frame that goes to many is never copied: its header and the same bytes are written to each.
 - A close frame waits behind what was sent before it. A peer that reads nothing would never get it and keep a socket and
   its buffers for ever: it is cut off instead.
 """
 
-from collections.abc import Callable
 from struct import pack
+from typing import Protocol
 
-from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
@@ -24,34 +25,93 @@ class Gone(Exception):
     """The other side is not there any more."""
 
 
+class Listener(Protocol):
+    """Who adopted a connection, and is called from then on."""
+
+    def heard(self, data: bytes | None) -> None:
+        """Take a binary message, or None for a text."""
+
+    def drained(self) -> None:
+        """Hear that the peer has read, so that more can be pushed."""
+
+    def lost(self) -> None:
+        """Hear that the connection is no more; the last call."""
+
+
+class Nowhere:
+    """Takes the place of a queue that nobody reads any more."""
+
+    def put_nowait(self, message: object) -> None:
+        """Forget it."""
+
+
+NOWHERE = Nowhere()
+
+
 class Connection(WebSocketsSansIOProtocol):
     """What `mlitb up` gives to uvicorn as its WebSocket implementation."""
 
-    heard: Callable[[bytes], None] | None = None
-    """Takes binary frames as they come; without it they wait for the application to receive them."""
+    listener: Listener | None = None
 
     async def run_asgi(self) -> None:
-        """Run the application, which finds this connection in its scope."""
+        """Run the application, which finds this connection in its scope; one that it adopted outlives it."""
         self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]
-        await super().run_asgi()
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass  # its own business
+        except BaseException:
+            self.logger.exception("a fault in the application")
+            self.send_500_response()
+        if self.listener is None and self.close_timer is None:
+            self.transport.close()
+        elif self.listener is not None:
+            del self.scope, self.request, self.response
+
+    def adopt(self, listener: Listener) -> None:
+        """Call this listener from now on, first with what came already; the application may return."""
+        self.listener = listener
+        while self.listener is not None and not self.queue.empty():
+            message = self.queue.get_nowait()
+            if message["type"] == "websocket.receive":
+                listener.heard(message.get("bytes"))
+            elif message["type"] == "websocket.disconnect":
+                self._lost()
+        self.queue = NOWHERE  # type: ignore[assignment]
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message over."""
-        if self.heard is None or self.curr_msg_data_type != "bytes" or self.close_sent:
+        if self.listener is None:
             super().send_receive_event_to_app()
             return
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
-        self.heard(data)
+        if not self.close_sent:
+            self.listener.heard(data if self.curr_msg_data_type == "bytes" else None)
+
+    def resume_writing(self) -> None:
+        """Note that the peer has read."""
+        super().resume_writing()
+        if self.listener is not None:
+            self.listener.drained()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that it is over."""
+        super().connection_lost(exc)
+        self._lost()
+
+    def _lost(self) -> None:
+        listener, self.listener = self.listener, None
+        if listener is not None:
+            listener.lost()
 
     # ------------------------------------------------------------------------------------------------- sending
     def full(self) -> bool:
         """Tell whether what was pushed before still waits for the peer to read."""
         return not self.writable.is_set()
-
-    async def drained(self) -> None:
-        """Wait until it does not any more."""
-        await self.writable.wait()
 
     def push(self, frames: list[bytes]) -> None:
         """Send binary messages, in one call of the kernel; raises Gone."""
@@ -59,18 +119,19 @@ class Connection(WebSocketsSansIOProtocol):
             raise Gone
         self.transport.writelines([part for frame in frames for part in (header(len(frame)), frame)])
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send an ASGI message; a close aborts a connection that is not being read."""
-        if message["type"] == "websocket.close" and not self.writable.is_set():
-            self._abort()
-        await super().send(message)
+    def close(self, code: int, reason: str) -> None:
+        """End it with a reason: politely, unless the peer does not read."""
+        if self.full():
+            self.transport.abort()
+        elif not (self.disconnected or self.close_sent or self.transport.is_closing()):
+            self.conn.send_close(code, reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
 
     def keepalive_timeout(self) -> None:
         """End a connection that did not answer a ping, whatever still waits to be sent to it."""
         super().keepalive_timeout()
-        self._abort()
-
-    def _abort(self) -> None:
         self.transport.abort()
 
 

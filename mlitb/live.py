@@ -6,17 +6,16 @@ Rules of this file:
 - Limits: clients per address, messages per second, bytes per frame (uvicorn's ws_max_size).
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket
 
 from mlitb import wire
 from mlitb.connection import EXTENSION, Connection, Gone
 from mlitb.core.messages import Control
 from mlitb.core.reduction import usable
-from mlitb.outbox import TOO_SLOW, Outbox
+from mlitb.outbox import TOO_SLOW
 from mlitb.runtime import Runtime
 from mlitb.settings import Settings
 
@@ -26,6 +25,8 @@ BURST_S = 4.0
 
 class Rate:
     """A token bucket: at most `rate` messages a second on average, with bursts of BURST_S seconds' worth."""
+
+    __slots__ = ("last", "left", "rate")
 
     def __init__(self, rate: float, now: float) -> None:
         self.rate = rate
@@ -51,82 +52,24 @@ class Live:
         self._per_address: Counter[str] = Counter()
 
     async def serve(self, socket: WebSocket, owner: bool) -> None:
-        """Serve one connection until it ends, for whatever reason."""
+        """Take a connection over: from now on it is a Talk, and lives without this call."""
         address = socket.client.host if socket.client else "unknown"
+        await socket.accept()
         if self._per_address[address] >= self.settings.max_clients_per_address:
             self.refused["clients per address"] += 1
-            await socket.accept()
             await socket.close(1013, f"more than {self.settings.max_clients_per_address} clients from one address")
             return
         self._per_address[address] += 1
-        try:
-            await socket.accept()
-            await self._converse(socket, owner)
-        finally:
-            self._per_address[address] -= 1
-            if not self._per_address[address]:
-                del self._per_address[address]
+        Talk(self, socket.scope["extensions"][EXTENSION], address, owner)
 
-    async def _converse(self, socket: WebSocket, owner: bool) -> None:
-        connection: Connection = socket.scope["extensions"][EXTENSION]
-        client, outbox = self.runtime.connect(owner)
-        take = self._taking(client, outbox, socket)
-        connection.heard = take
+    def leave(self, address: str) -> None:
+        """Count a connection less."""
+        self._per_address[address] -= 1
+        if not self._per_address[address]:
+            del self._per_address[address]
 
-        async def close(code: int, reason: str) -> None:
-            if code == TOO_SLOW:
-                self.refused["too slow"] += 1
-            if socket.application_state is WebSocketState.CONNECTED:
-                await socket.close(code, reason)
-
-        async def send() -> None:
-            # a client that is gone shows in receive(), too: the reading side tells the runtime
-            try:
-                await outbox.run(connection, close)
-            except (Gone, WebSocketDisconnect, RuntimeError):
-                self.refused["gone while sending"] += 1
-
-        sending = asyncio.create_task(send())
-        try:
-            while (message := await socket.receive())["type"] == "websocket.receive":
-                take(message.get("bytes"))  # text, or what came before this connection was heard
-                del message  # thousands of idle clients would each keep one
-        finally:
-            connection.heard = None
-            outbox.close(1000, "gone", drop=True)
-            self.runtime.disconnect(client)
-            await sending
-
-    def _taking(self, client: int, outbox: Outbox, socket: WebSocket) -> Callable[[bytes | None], None]:
-        """Make what takes a client's frames; one that cannot be read ends the connection, and the rest is unread."""
-        rate = Rate(self.settings.max_messages_per_second, self.runtime.clock())
-        address = socket.client.host if socket.client else "unknown"
-
-        def take(data: bytes | None) -> None:
-            if outbox.ended:
-                return
-            try:
-                self._take(client, data, rate, address)
-            except wire.Malformed as error:
-                self.refused[f"malformed {error.close_code}"] += 1
-                outbox.close(error.close_code, str(error), drop=True)
-                self.runtime.disconnect(client)
-
-        return take
-
-    def _take(self, client: int, data: bytes | None, rate: Rate, address: str) -> None:
-        if not rate.take(self.runtime.clock()):
-            raise wire.Malformed("more messages a second than this server reads", 1008)
-        if data is None:
-            raise wire.Malformed("text is not understood here: frames are binary", 1003)
-        head, vector = wire.decode_client(data)
-        finite = vector is None or usable(vector)
-        if isinstance(head, Control):
-            self._control(client, head, address)
-        else:
-            self.runtime.receive(client, head, vector, finite, len(data))
-
-    def _control(self, client: int, control: Control, address: str) -> None:
+    def control(self, client: int, control: Control, address: str) -> None:
+        """Pass an owner's wish on, and tell who keeps the audit if it was done."""
         refused = self._refusals()
         self.runtime.receive(client, control, None, True)
         if self._refusals() == refused:
@@ -135,3 +78,71 @@ class Live:
     def _refusals(self) -> int:
         counters = self.runtime.master.counters
         return sum(count for reason, count in counters.items() if reason.startswith("Control "))
+
+
+class Talk:
+    """One connection: what it hears goes to the runtime, what the runtime says goes to it."""
+
+    __slots__ = ("address", "client", "connection", "live", "outbox", "rate")
+
+    def __init__(self, live: Live, connection: Connection, address: str, owner: bool) -> None:
+        self.live = live
+        self.connection = connection
+        self.address = address
+        self.rate = Rate(live.settings.max_messages_per_second, live.runtime.clock())
+        self.client, self.outbox = live.runtime.connect(owner)
+        self.outbox.open(self)
+        connection.adopt(self)
+
+    # ------------------------------------------------------------------------------------------- from the socket
+    def heard(self, data: bytes | None) -> None:
+        """Take a frame; one that cannot be read ends the connection, and the rest is unread."""
+        if self.outbox.ended:
+            return
+        try:
+            self._take(data)
+        except wire.Malformed as error:
+            self.live.refused[f"malformed {error.close_code}"] += 1
+            self.outbox.close(error.close_code, str(error), drop=True)
+            self.live.runtime.disconnect(self.client)
+
+    def _take(self, data: bytes | None) -> None:
+        live = self.live
+        if not self.rate.take(live.runtime.clock()):
+            raise wire.Malformed("more messages a second than this server reads", 1008)
+        if data is None:
+            raise wire.Malformed("text is not understood here: frames are binary", 1003)
+        head, vector = wire.decode_client(data)
+        finite = vector is None or usable(vector)
+        if isinstance(head, Control):
+            live.control(self.client, head, self.address)
+        else:
+            live.runtime.receive(self.client, head, vector, finite, len(data))
+
+    def drained(self) -> None:
+        """Send what waited."""
+        self.outbox.flush()
+
+    def lost(self) -> None:
+        """Forget the client."""
+        self.outbox.forget()
+        self.live.leave(self.address)
+        self.live.runtime.disconnect(self.client)
+
+    # --------------------------------------------------------------------------------------------- to the socket
+    def full(self) -> bool:
+        """Tell whether the socket takes no more at the moment."""
+        return self.connection.full()
+
+    def push(self, frames: list[bytes]) -> None:
+        """Send frames; that the client is gone shows in `lost`, too."""
+        try:
+            self.connection.push(frames)
+        except Gone:
+            self.live.refused["gone while sending"] += 1
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection."""
+        if code == TOO_SLOW:
+            self.live.refused["too slow"] += 1
+        self.connection.close(code, reason)

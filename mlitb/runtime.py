@@ -90,6 +90,7 @@ class Runtime:
         self.traffic = Traffic()
         self.failed: asyncio.Future[None] | None = None
         self._clients: dict[int, Outbox] = {}
+        self._unsent: list[Outbox] = []  # with something to flush
         self._jobs = Jobs()
         self._stepping: set[str] = set()  # projects whose Step or Initialise is under way
         self._events: deque[tuple[Event, Vector | None]] = deque()
@@ -117,7 +118,14 @@ class Runtime:
             raise
         finally:
             self._feeding = False
+            self._flush()
         self._arm()
+
+    def _flush(self) -> None:
+        """Send what the effects put, all of an event's at once."""
+        unsent, self._unsent = self._unsent, []
+        for outbox in unsent:
+            outbox.flush()
 
     def _arm(self) -> None:
         deadline = self.master.deadline()
@@ -214,7 +222,10 @@ class Runtime:
 
     def _put(self, client: int, frame: bytes, topic: str, project: str) -> None:
         outbox = self._clients.get(client)
-        if outbox is not None and not outbox.put(frame, topic, project):
+        if outbox is None:
+            return
+        self._unsent.append(outbox)
+        if not outbox.put(frame, topic, project):
             outbox.close(TOO_SLOW, "you do not read what you are sent: come back when you can", drop=True)
 
     def _close(self, client: int, reason: str, retry_ms: int) -> None:

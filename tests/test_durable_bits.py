@@ -53,31 +53,29 @@ class Device:
     def __init__(self, runtime: Runtime, until: int, resume: str = "") -> None:
         self.runtime, self.until, self.resume = runtime, until, resume
         self.client, self.outbox = runtime.connect(owner=False)
-        self.number = 0
+        self.number, self.iteration = 0, -1
         self.parameters: dict[int, Vector] = {}
         self.done = asyncio.Event()
 
-    async def run(self) -> None:
+    def start(self) -> None:
+        self.outbox.open(self)
         self.say(m.Hello(PROTOCOL, self.runtime.engine.sha256, self.resume))
         self.say(m.Join("bits", 1, "trainer", 3000, 10**8, 1.0))
-        await self.outbox.run(self, self.closed)
 
     def full(self) -> bool:
         return False
 
-    async def drained(self) -> None:
-        """Nothing waits here."""
-
     def push(self, frames: list[bytes]) -> None:
         for frame in frames:
-            self.receive(frame)
+            asyncio.get_running_loop().call_soon(self.receive, frame)
 
     def say(self, message: m.FromClient, vector: Vector | None = None) -> None:
         head, values = wire.decode_client(wire.encode(message, vector))
         self.runtime.receive(self.client, head, values, True)
 
-    async def closed(self, _code: int, _reason: str) -> None:
+    def close(self, _code: int, _reason: str) -> None:
         self.runtime.disconnect(self.client)
+        self.done.set()
 
     def receive(self, frame: bytes) -> None:
         message, vector = wire.decode_server(frame)
@@ -90,6 +88,7 @@ class Device:
                 assert vector is not None
                 self.parameters[iteration] = vector
             case m.Orders(project, iteration, orders):
+                self.iteration = iteration
                 if iteration >= self.until:
                     self.done.set()
                     return
@@ -113,12 +112,11 @@ async def life(folder: Path, engine: bytes, until: int, optimizer: str, resume: 
         await projects.attach("bits", manifest("c1", ["a", "b", "c"]))
         await projects.wish("bits", "start", {})
     device = Device(runtime, until, resume)
-    running = asyncio.create_task(device.run())
-    seen = asyncio.create_task(device.done.wait())
-    await asyncio.wait([seen, running], timeout=30, return_when=asyncio.FIRST_COMPLETED)
-    assert device.done.is_set()
+    device.start()
+    async with asyncio.timeout(30):
+        await device.done.wait()
+    assert device.iteration == until
     await projects.stop()
-    await running
     return device.number, device.resume
 
 
