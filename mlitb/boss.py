@@ -46,9 +46,6 @@ from mlitb.trainer_process import Assigned, Done, Ended, Job, Reply, TrainerProc
 log = logging.getLogger("mlitb")
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
-MARGIN_SHARE, MARGIN_S = 0.1, 0.1
-"""A trainer is cut at its budget plus this: the master's own grace."""
-
 MAX_RESTARTS = 3
 MOST_UNANSWERED = 2
 """A trainer with so many unanswered orders is stuck, and is not given another."""
@@ -255,16 +252,16 @@ class Boss:
             trainer.unanswered += 1
             trainer.process.send(Job(orders.iteration, head.version, order, vector))
         longest = max((order.until_ms for order in ours), default=0.0) / 1000
-        self._timer = self._loop.call_later(longest, self._budget_over, self._combiner, longest)
+        self._timer = self._loop.call_later(longest, self._budget_over, self._combiner, orders.margin_ms / 1000)
         self._close_if_complete()
 
-    def _budget_over(self, combiner: Combiner, longest: float) -> None:
+    def _budget_over(self, combiner: Combiner, margin: float) -> None:
         """Give the margin to those who answered before; who was cut already had it."""
         combiner.over = True
         if combiner.complete:
             self._close(True)
         else:
-            self._timer = self._loop.call_later(max(MARGIN_S, MARGIN_SHARE * longest), self._close, True)
+            self._timer = self._loop.call_later(margin, self._close, True)
 
     def _close(self, time_up: bool = False) -> None:
         """Answer with what has come, once; before its time is up since all have answered, or newer orders came."""

@@ -346,6 +346,8 @@ class World:
         assert last.iteration == orders.iteration, "orders without their parameters"
         before = browser.orders.get(orders.project)
         assert before is None or orders.iteration >= before.iteration
+        settings = self.project(orders.project).settings
+        assert 0 < orders.margin_ms < 1000 * settings.grace_s, "a device that waits for its stragglers is late itself"
         rows = self.vectors[orders.project].orders[orders.iteration]
         for order in orders.orders:
             assign = browser.assigns[order.worker]
@@ -356,7 +358,7 @@ class World:
             assert order.limit > 0
             assert order.local_rate or order.limit <= sum(piece.size for piece in pieces)
             assert order.micro_batch in (1, 4, 16)
-            assert 0 < order.until_ms <= 1000 * self.project(orders.project).settings.period
+            assert 0 < order.until_ms <= 1000 * settings.period
             rows.append((browser.number, order, pieces))
         browser.orders[orders.project] = orders
         browser.received_at[orders.project] = self.now

@@ -57,10 +57,10 @@ class Stage:
         assert isinstance(process, Process)
         return process
 
-    def order(self, iteration: int, until_ms: float = FOREVER_MS) -> None:
+    def order(self, iteration: int, until_ms: float = FOREVER_MS, margin_ms: float = 10.0) -> None:
         self.boss._receive(Parameters("p", iteration, 1), np.zeros(2, np.float32))
         orders = tuple(Order(n, 1, (0,), 1, 0, 16, until_ms, 100) for n in self.boss.trainers)
-        self.boss._receive(Orders("p", iteration, orders), None)
+        self.boss._receive(Orders("p", iteration, orders, margin_ms), None)
 
     async def say(self, number: int, reply: Reply) -> None:
         self.process(number).tell(reply)
@@ -141,19 +141,17 @@ def test_a_trainer_that_is_late_is_named(caplog: pytest.LogCaptureFixture) -> No
     ]
 
 
-def test_a_trainer_that_is_stuck_gets_the_margin_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trainer_that_is_stuck_gets_the_margin_once() -> None:
     async def play() -> None:
         stage = Stage(2)
-        monkeypatch.setattr(module, "MARGIN_S", 0.01)
         stage.order(1, until_ms=1.0)
         await stage.done(1, 1, 1.0, 2.0)
         await stage.answered(1)
-        monkeypatch.setattr(module, "MARGIN_S", 3600.0)  # from now on only who waits for no margin answers
-        stage.order(2, until_ms=1.0)
+        stage.order(2, 1.0, FOREVER_MS)
         await stage.done(1, 2, 1.0, 2.0)
         await stage.answered(2)
         assert stage.answers()[1] == (2, [1], [1.0, 2.0])
-        stage.order(3, until_ms=1.0)
+        stage.order(3, 1.0, FOREVER_MS)
         assert (stage.process(1).jobs(), stage.process(2).jobs()) == ([1, 2, 3], [1, 2]), "nothing piles up"
         await stage.done(1, 3, 1.0, 2.0)
         assert stage.answers()[2] == (3, [1], [1.0, 2.0])
@@ -161,17 +159,13 @@ def test_a_trainer_that_is_stuck_gets_the_margin_once(monkeypatch: pytest.Monkey
     asyncio.run(play())
 
 
-def test_a_trainer_that_was_late_is_awaited_again_as_soon_as_it_answers_anything(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_trainer_that_was_late_is_awaited_again_as_soon_as_it_answers_anything() -> None:
     async def play() -> None:
         stage = Stage(2)
-        monkeypatch.setattr(module, "MARGIN_S", 0.01)
         stage.order(1, until_ms=1.0)
         await stage.done(1, 1, 1.0, 2.0)
         await stage.answered(1)
-        monkeypatch.setattr(module, "MARGIN_S", 3600.0)
-        stage.order(2, until_ms=50.0)
+        stage.order(2, 50.0, FOREVER_MS)
         await stage.done(1, 2, 1.0, 2.0)
         await stage.done(2, 1, 9.0, 9.0)
         combiner = stage.boss._combiner
@@ -180,6 +174,9 @@ def test_a_trainer_that_was_late_is_awaited_again_as_soon_as_it_answers_anything
             while not combiner.over:
                 await asyncio.sleep(0.005)
         assert len(stage.answers()) == 1
+        timer = stage.boss._timer
+        assert timer is not None
+        assert timer.when() - asyncio.get_running_loop().time() > FOREVER_MS / 1000 - 60.0, "the master's margin"
         await stage.done(2, 2, 1.0, 1.0)
         assert stage.answers()[1] == (2, [1, 2], [2.0, 3.0])
 

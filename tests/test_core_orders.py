@@ -52,6 +52,28 @@ def test_a_link_that_needs_a_longer_period_is_told_so_and_not_awaited(world: Wor
     assert row.advice.startswith("this link needs T ≥ ")
 
 
+@pytest.mark.parametrize("grace", [0.0, 0.1, 2.0])
+def test_a_device_that_waits_for_its_own_stuck_trainer_is_in_time(grace: float) -> None:
+    world = World()
+    world.create(period=4.0, grace=grace)
+    world.attach(counts=[250] * 40)
+    browser = world.worker()
+    world.join(browser, 2)
+    world.answer(browser)
+    world.close()
+    for _ in range(6):
+        orders, sent = browser.orders["p"], browser.received_at["p"]
+        assert [order.worker for order in orders.orders] == [1, 2]
+        worked = orders.orders[0].until_ms
+        world.now = sent + (worked + orders.margin_ms) / 1000 + 0.005  # the second is waited for in vain
+        answer = m.Answer("p", orders.iteration, (m.Result(1, 100, 1.0, 0, worked),))
+        world.say(browser, answer, world.size())
+        assert not browser.refused
+        world.close()
+    assert all(record["seconds"] <= 4.0 + (grace or 0.4) for record in world.vectors["p"].records)
+    assert all(record["vectors"] >= 100 for record in world.vectors["p"].records)
+
+
 def test_intensity_shortens_the_order(world: World) -> None:
     browser = world.worker(intensity=0.25)
     order = browser.orders["p"].orders[0]

@@ -24,6 +24,10 @@ ANY = 10**9
 """The limit of an order that may go round as often as it likes."""
 
 
+MARGIN_SHARE = 0.9
+"""Of the grace, for a device that waits for its own stragglers: the rest is for adding vectors, and for the link."""
+
+
 @dataclass(slots=True)
 class Iteration:
     """The figures of the open iteration."""
@@ -51,6 +55,7 @@ class Iteration:
     floor_ms: float = field(init=False)  # the shortest budget
     bearable_ms: float = field(init=False)  # the overhead with which an answer can be awaited
     most: int = field(init=False)  # vectors of one order
+    margin_ms: float = field(init=False)  # what a device may wait for its own stragglers
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -60,6 +65,7 @@ class Iteration:
         self.floor_ms = floor_ms(self.period_ms)
         self.bearable_ms = longest_overhead_ms(1000 * (settings.period + settings.grace_s))
         self.most = settings.vectors or ANY
+        self.margin_ms = round(1000 * MARGIN_SHARE * settings.grace_s, 3)
 
     def deadline(self) -> float:
         """Tell when it closes if nothing more happens."""
@@ -83,7 +89,7 @@ class Iteration:
             if trainer.size and trainer.holder and trainer.paused_since < 0:
                 orders.append(self._order(trainer, budget_ms, flops))
                 browser.orders[trainer.number] = trainer
-        return Orders(project, self.number, tuple(orders)) if orders else None
+        return Orders(project, self.number, tuple(orders), self.margin_ms) if orders else None
 
     def _order(self, trainer: Trainer, budget_ms: float, flops: int) -> Order:
         settings, until_ms, power = self.settings, budget_ms * trainer.intensity, trainer.power

@@ -220,6 +220,7 @@ class Orders:
     project: str
     iteration: int
     orders: tuple[Order, ...]
+    margin_ms: float = 100.0  # how long after its longest order a device may wait for its own stragglers
 
 
 @dataclass(frozen=True, slots=True)

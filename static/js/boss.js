@@ -200,8 +200,8 @@ export class Boss {
   }
 
   /** @param {import("./protocol.js").Orders} message */
-  orders({project, iteration, orders}) {
-    this.project(project).begin(iteration, this.crew.withWorkers(orders));
+  orders({project, iteration, orders, margin_ms}) {
+    this.project(project).begin(iteration, this.crew.withWorkers(orders), margin_ms);
     this.crew.changed();
   }
 

@@ -1,16 +1,14 @@
 /* One project in this browser: its network, its newest parameters, the iteration at work.
  *
  * Rules of this file:
- * - One answer per iteration, whatever its trainers do: a stuck one is cut at its budget plus a margin.
+ * - One answer per iteration, whatever its trainers do: a stuck one is cut at its budget plus the margin that the
+ *   master gives, which is less than its grace.
  * - That margin is given once: who was cut is awaited within the budget alone until it answers something.
  * - New orders end an iteration that is still open here: what it has is sent, too late or not.
  * - The timer only guards against stuck trainers; answers drive.
  */
 
 import {Combiner} from "./combiner.js";
-
-const MARGIN_SHARE = 0.1; // as the master's grace: max(100 ms, a tenth)
-const MARGIN_MS = 100;
 
 /** @typedef {import("./workers.js").LocalWorker} LocalWorker */
 /** @typedef {{iteration: number, version: number, vector: Float32Array}} Parameters */
@@ -44,8 +42,9 @@ export class LocalProject {
    * Give the orders of an iteration to its trainers.
    * @param {number} iteration
    * @param {{order: import("./protocol.js").Order, worker: LocalWorker}[]} orders of workers that are here
+   * @param {number} marginMs
    */
-  begin(iteration, orders) {
+  begin(iteration, orders, marginMs) {
     this.close();
     const parameters = this.parameters;
     if (parameters?.iteration !== iteration) throw new Error(`orders of iteration ${iteration} without its parameters`);
@@ -54,18 +53,18 @@ export class LocalProject {
     const combiner = (this.combiner = new Combiner(iteration, numbers, parameters.vector.length, silent));
     for (const {order, worker} of orders) worker.order(order, parameters);
     const longest = Math.max(0, ...orders.map(({order}) => order.until_ms));
-    this.timer = this.surroundings.later(() => this.budgetOver(combiner, longest), longest);
+    this.timer = this.surroundings.later(() => this.budgetOver(combiner, marginMs), longest);
     if (combiner.complete) this.close();
   }
 
   /**
    * @param {Combiner} combiner
-   * @param {number} longest ms
+   * @param {number} marginMs
    */
-  budgetOver(combiner, longest) {
+  budgetOver(combiner, marginMs) {
     combiner.over = true;
     if (combiner.complete) this.close(true);
-    else this.timer = this.surroundings.later(() => this.close(true), Math.max(MARGIN_MS, MARGIN_SHARE * longest));
+    else this.timer = this.surroundings.later(() => this.close(true), marginMs);
   }
 
   /**

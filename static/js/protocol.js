@@ -39,7 +39,7 @@ const SPACE = 0x20;
 /** @typedef {{hash: string, cut: string, count: number, bytes: number, labels: number[], offset: number, step: number}} Shard */
 /** @typedef {{type: "Assign", project: string, worker: number, assignment: number, shards: Shard[]}} Assign */
 /** @typedef {{worker: number, assignment: number, ready: number[], seed: number, cursor: number, micro_batch: number, until_ms: number, limit: number, local_rate: number, local_momentum: number}} Order */
-/** @typedef {{type: "Orders", project: string, iteration: number, orders: Order[]}} Orders */
+/** @typedef {{type: "Orders", project: string, iteration: number, orders: Order[], margin_ms: number}} Orders */
 /** @typedef {{type: "Parameters", project: string, iteration: number, version: number}} Parameters */
 /** @typedef {{type: "Status", project: string, state: "idle" | "running" | "reducing" | "paused", why: string, iteration: number, period: number, error: number, loss: number, vectors: number, power: number, trainers: number, clients: number, efficiency: number, data_vectors: number, labels: number, remaining_ms: number, test_vectors: number, test_iteration: number, test_error: number, test_loss: number}} Status */
 /** @typedef {{client: number, worker: number, device: string, role: Role, state: WorkerState, advice: string, allocated: number, cached: number, count: number, power: number, latency_ms: number, budget_ms: number, share: number}} WorkerRow */

@@ -51,7 +51,7 @@ SAMPLES: list[tuple[m.FromClient | m.ToClient, list[float] | None]] = [
         None,
     ),
     (m.Assign("digits", 3, 2, (SHARD,)), None),
-    (m.Orders("digits", 7, (ORDER,)), None),
+    (m.Orders("digits", 7, (ORDER,), 360.0), None),
     (m.Parameters("digits", 7, 2), [0.0, 0.1, -2.0]),
     (
         m.Status(

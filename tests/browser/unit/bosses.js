@@ -72,9 +72,10 @@ export async function working(n) {
   }
   made.clock.pass(100);
   await settled();
+  made.marginMs = 100;
   made.begin = (iteration, ...orders) => {
     made.line().say("Parameters", {project: "p", iteration, version: 1}, Float32Array.of(1, 2));
-    made.line().say("Orders", {project: "p", iteration, orders});
+    made.line().say("Orders", {project: "p", iteration, orders, margin_ms: made.marginMs});
   };
   made.result = (worker, iteration, fields = {}) => made.workers[worker - 1].say({
     type: "result", iteration, count: 8, loss: 4, wrong: 1, ms: 100, all: false, gradient: Float32Array.of(worker, 10), ...fields,

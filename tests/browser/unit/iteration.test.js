@@ -37,6 +37,17 @@ describe("boss: an iteration", () => {
     expect(answers()[1].results.length).to.equal(2);
   });
 
+  it("cuts a worker that is stuck by the margin that the master gives, so that the others are in time", async () => {
+    const made = await working(2);
+    made.marginMs = 45; // a grace of 50 ms; a tenth of the budget would be 390
+    made.begin(1, order(1, {until_ms: 3900}), order(2, {until_ms: 3900}));
+    made.result(1, 1);
+    made.clock.pass(3944);
+    expect(made.answers()).to.deep.equal([]);
+    made.clock.pass(1);
+    expect(made.answers()[0].results.map(({worker}) => worker)).to.deep.equal([1]);
+  });
+
   it("gives a worker that is stuck the margin once, not in every iteration", async () => {
     const {begin, result, answers, clock, rows} = await working(2);
     begin(1, order(1), order(2));

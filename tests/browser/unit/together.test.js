@@ -109,7 +109,7 @@ describe("all together", () => {
     for (let iteration = 1; iteration <= 3; iteration++) {
       const orders = [order(1, {cursor: 12 * iteration}), order(2, {cursor: 12 * iteration, limit: 10})];
       master.say("Parameters", {project: "p", iteration, version: 1}, parameters);
-      master.say("Orders", {project: "p", iteration, orders});
+      master.say("Orders", {project: "p", iteration, orders, margin_ms: 2000});
       await until(() => master.of("Answer").length === iteration);
       const answer = master.of("Answer").at(-1);
       const parts = orders.map((one, i) => expected(network, parameters, shards, pieces[i], one, iteration));
@@ -143,7 +143,7 @@ describe("all together", () => {
     const parameters = grown.initial(3);
     master.say("Network", {...NETWORK, version: 2, labels: ["a", "b", "c"]});
     master.say("Parameters", {project: "p", iteration: 9, version: 2}, parameters);
-    master.say("Orders", {project: "p", iteration: 9, orders: [order(1)]});
+    master.say("Orders", {project: "p", iteration: 9, orders: [order(1)], margin_ms: 2000});
     await until(() => master.of("Answer").length);
     expect(master.of("Answer")[0].vector).to.deep.equal(expected(grown, parameters, shards, pieces[0], order(1), 9));
   });
