@@ -139,7 +139,7 @@ def _add_pages(app: FastAPI, shell: Shell) -> None:
         view = shell.known(project) if project else None
         context = {
             "config": browser_config(shell, request),
-            "project": {"id": project, "name": view["name"]} if view else None,
+            "project": {"id": project, "name": view["name"], "about": view["about"]} if view else None,
             "version": __version__,
         }
         response = templates.TemplateResponse(request, name, context)

@@ -77,7 +77,7 @@ def test_all_data_sets_and_one_of_them(owner: Page, system: Running, request: py
     card.get_by_role("link").click()
     owner.wait_for_url(f"**/data/{report['id']}")
     expect(owner.get_by_test_id("data-title")).to_have_text(request.node.name)
-    expect(owner.get_by_text(re.compile(r"24 pictures in 3 labels, .* Version 1, uploaded"))).to_be_visible()
+    expect(owner.get_by_text(re.compile(r"24 pictures in 3 labels, .* Version 1. Uploaded"))).to_be_visible()
     rows = owner.get_by_test_id("label-row")
     expect(rows).to_have_count(3)
     expect(rows.nth(1)).to_contain_text("8")

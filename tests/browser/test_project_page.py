@@ -256,6 +256,43 @@ def test_the_log_tells_what_happens_by_level(visitor: Page, system: Running) -> 
     expect(log.get_by_test_id("log-row").first).to_contain_text("took worker")
 
 
+def test_times_are_relative_go_on_and_tell_the_exact_one_on_hover(owner: Page, system: Running) -> None:
+    name = project(system, "times")
+    owner.clock.install()
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_test_id("log").locator("summary").click()
+    time = owner.get_by_test_id("log-row").first.locator("time")
+    expect(time).to_have_text(re.compile("^(just now|[1-5]0\\ss ago)$"))
+    owner.clock.fast_forward("03:30")  # the project rests: nothing but the clock draws
+    expect(time).to_have_text(re.compile(r"^3\smin ago$"))
+    owner.clock.fast_forward("02:00:00")
+    expect(time).to_have_text(re.compile(r"^2\sh ago$"))
+    assert re.search(r"\d{4}.*\d+:\d\d:\d\d", time.get_attribute("title") or "")
+    owner.goto(f"{system.master}/data")
+    owner.get_by_test_id("dataset-card").first.get_by_role("link").first.click()
+    expect(owner.locator("time")).to_have_text(re.compile("^Uploaded .* ago.$"))
+
+
+@pytest.mark.parametrize("path", ["project", "join"])
+def test_what_the_owner_says_of_a_project_is_told(path: str, visitor: Page, system: Running) -> None:
+    name = project(system, f"told {path}")
+    visitor.goto(f"{system.master}/{path}/{name}")
+    expect(visitor.get_by_role("heading", level=1)).to_contain_text(f"told {path}")
+    expect(visitor.get_by_test_id("about")).to_have_count(0)
+    about = {"description": "Leaves of two hundred trees.\nFor a book.", "author": "Ada", "licence": "CC0"}
+    system.owner.put(f"/api/projects/{name}/about", json=about).raise_for_status()
+    visitor.reload()
+    expect(visitor.get_by_test_id("about")).to_have_text(
+        re.compile("Leaves of two hundred trees.\\s+For a book.\\s*By Ada")
+    )
+    long = {"description": "Each leaf was picked by hand. " * 100}
+    system.owner.put(f"/api/projects/{name}/about", json=long).raise_for_status()
+    visitor.reload()
+    told = visitor.get_by_role("region", name="About this project")
+    told.focus()
+    assert (told.bounding_box() or {"height": 1000})["height"] < 200, "the rest scrolls"
+
+
 def test_a_visitor_sees_no_control_of_the_owner(visitor: Page, system: Running) -> None:
     visitor.goto(system.master)
     expect(visitor.get_by_test_id("project-card").first).to_be_visible()

@@ -1,6 +1,7 @@
 // Learning curves: one chart for each figure of figures.js, drawn with uPlot; zoom, values, export.
+import { Ago } from "./ago.js";
 import { csvOfLines, FIGURES, valueAt } from "./figures.js";
-import { count, fileName, moment, span } from "./format.js";
+import { count, fileName } from "./format.js";
 import { counted, csvOf } from "./history.js";
 import { Icon } from "./icons.js";
 import { html, useEffect, useMemo, useRef, useSignal } from "./preact.js";
@@ -28,7 +29,7 @@ export function Charts({ env, id, points, name, figures = FIGURES }) {
       ${drawn.map(({ figure, lines }) => html`<${Chart} key=${figure.key} env=${env} figure=${figure} lines=${lines} points=${points} last=${last.value} name=${name} />`)}
       <div class="charts-foot">
         <${Spans} last=${last.value} set=${(/** @type {number} */ n) => (last.value = n)} />
-        <span class="charts-note">${words.zoom} ${points.length > 0 && html`<${Began} time=${points[0].time} />`}</span>
+        <span class="charts-note">${words.zoom} ${points.length > 0 && html`<${Ago} time=${points[0].time} words=${words.began} />`}</span>
         <button type="button" class="quiet small" data-testid="export-csv" disabled=${!points.length} onClick=${exportCsv}><${Icon} name="download" />${words.csvAll}</button>
       </div>
     </section>
@@ -46,9 +47,6 @@ const Spans = ({ last, set }) => html`
     )}
   </fieldset>
 `;
-
-/** When the first point was made, with the exact time on hover. @param {{time: number}} props in seconds */
-const Began = ({ time }) => html`<time datetime=${new Date(time * 1000).toISOString()} title=${moment(time)}>${words.ago(span(Date.now() / 1000 - time))}</time>`;
 
 /** @param {HTMLElement} from @param {string} name */
 const css = (from, name) => getComputedStyle(from).getPropertyValue(name).trim();

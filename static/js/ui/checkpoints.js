@@ -1,5 +1,6 @@
 // The kept checkpoints of a project: go back to one, branch a new project from it, download it; and the word that saving fails.
-import { bytes, count, loss, moment, percent } from "./format.js";
+import { Ago } from "./ago.js";
+import { bytes, count, loss, percent } from "./format.js";
 import { Icon } from "./icons.js";
 import { Confirm, Dialog, Field, Problem } from "./parts.js";
 import { html, useEffect, useSignal } from "./preact.js";
@@ -51,7 +52,7 @@ const Rows = ({ env, id, rows, choose }) => html`
         ${rows.map(
           (row) => html`<tr key=${row.iteration} data-testid="checkpoint-row">
             <td>${count(row.iteration)} ${row.best && html`<span class="tag">${words.best}</span>`}</td>
-            <td>${moment(row.saved)}</td>
+            <td><${Ago} time=${row.saved} /></td>
             <td>${percent(row.test_error ?? -1)}</td>
             <td>${loss(row.loss ?? -1)}</td>
             <td>${bytes(row.bytes)}</td>

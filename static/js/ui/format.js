@@ -71,6 +71,9 @@ export function span(s) {
     .join(" ");
 }
 
+/** How long ago, in its largest unit; empty below ten seconds. @param {number} s in seconds */
+export const agoSpan = (s) => (s < 10 ? "" : s < 60 ? `${Math.floor(s / 10)}0${NARROW}s` : span(s).split(" ")[0]);
+
 /** @param {number} n @param {string} one @param {string} many */
 export const plural = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
 

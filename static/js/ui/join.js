@@ -4,9 +4,9 @@ import { count, percent, span, wholePercent } from "./format.js";
 import { Icon } from "./icons.js";
 import { addWorker, INTENSITIES, Intensity, myWorkers, shownState, Slept } from "./mine.js";
 import { computing, useStateNews } from "./news.js";
-import { Problem } from "./parts.js";
+import { About, Problem } from "./parts.js";
 import { html, useEffect, useMemo } from "./preact.js";
-import { Gone, useProject } from "./project.js";
+import { aboutOf, Gone, useProject } from "./project.js";
 import { describe, parameterCount } from "./shapes.js";
 import { sentence, text } from "./text.js";
 
@@ -31,6 +31,7 @@ export function JoinPage({ env, id }) {
   return html`
     <div class="page narrow join">
       <h1>${words.title(name)}</h1>
+      <${About} about=${project?.about ?? aboutOf(env, id)} />
       <p class="lead">${status ? words.network(status.labels, params) : "\u00a0"}</p>
       <section class=${`panel join-panel ${mine.length ? "on" : ""}`} aria-label=${text.mine.title}>
         <${BigButton} env=${env} id=${id} mine=${mine} state=${state} />

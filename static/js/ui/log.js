@@ -1,6 +1,6 @@
 // The log of a project: what happened lately, newest first, by level. Fetched when it is first opened; then each status
 // that arrives is the sign that there may be more, so a project that rests is not asked.
-import { moment, span } from "./format.js";
+import { Ago } from "./ago.js";
 import { Problem } from "./parts.js";
 import { html, useEffect, useRef, useSignal } from "./preact.js";
 import { text } from "./text.js";
@@ -79,7 +79,7 @@ const Rows = ({ entries }) => html`
         (entry) => html`<li key=${entry.id} class=${`log-row ${entry.level}`} data-testid="log-row" data-level=${entry.level}>
           <span class="log-level">${words.level[entry.level]}</span>
           <span class="log-text">${entry.text}${entry.times > 1 && html`<span class="tag">${words.times(entry.times)}</span>`}</span>
-          <time datetime=${new Date(entry.time * 1000).toISOString()} title=${moment(entry.time)}>${words.ago(span(Math.max(0, Date.now() / 1000 - entry.time)))}</time>
+          <${Ago} time=${entry.time} />
         </li>`,
       )}
   </ol>

@@ -22,7 +22,7 @@ export function NetworkTable({ layers, labels }) {
           ${rows.map(
             (row) => html`<tr class=${row.problem ? "bad" : ""}>
               <td>
-                <span class="layer-type">${row.layer.type.replaceAll("_", " ")}</span>
+                <span class="layer-type">${text.network.kinds[row.layer.type] ?? row.layer.type}</span>
                 <span class="layer-options">${row.problem || row.options || (row.grows ? text.network.perLabel : "")}</span>
               </td>
               <td class="number left">${row.shape.join("×") || NONE}</td>

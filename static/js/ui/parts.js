@@ -30,6 +30,17 @@ export const Badge = ({ state }) => html`
   <span class=${`badge ${tone(state)}`}><span class="dot" aria-hidden="true"></span>${text.state[state] ?? text.state.unknown}</span>
 `;
 
+const LONG = 400; // characters of a description, above which it scrolls, so that it has to be reachable by keyboard
+
+/** What the owner says a project is. @param {{about: import("./types").About | null | undefined}} props */
+export const About = ({ about }) =>
+  about?.description
+    ? html`<div class="about" data-testid="about" ...${about.description.length > LONG ? { tabIndex: 0, role: "region", "aria-label": text.about } : {}}>
+        <p>${about.description}</p>
+        ${about.author && html`<p class="about-by">${text.by(about.author)}</p>`}
+      </div>`
+    : null;
+
 /**
  * One figure with its name and unit; its place never moves when it changes.
  * @param {{name: string, value: string, unit?: string, note?: string, hint?: string, id?: string, class?: string, children?: Children}} props

@@ -9,7 +9,7 @@ import { Invite } from "./invite.js";
 import { MyWorkers } from "./mine.js";
 import { NetworkTable } from "./network.js";
 import { OwnerControls } from "./owner.js";
-import { Badge, LaterPanel, Problem } from "./parts.js";
+import { About, Badge, LaterPanel, Problem } from "./parts.js";
 import { html, useEffect, useMemo, useSignal } from "./preact.js";
 import { SettingsPanel } from "./settings.js";
 import { describe, inputSize, parameterCount } from "./shapes.js";
@@ -41,6 +41,9 @@ export function useProject(env, id) {
   return { project: project.value, status, problem: problem.value, load };
 }
 
+/** What the page came with is known before the server is asked, so that nothing moves when it answers. @param {Env} env @param {string} id */
+export const aboutOf = (env, id) => (env.named?.id === id ? env.named.about : null);
+
 /** @param {{env: Env, id: string}} props */
 export function ProjectPage({ env, id }) {
   const { project, status, problem, load } = useProject(env, id);
@@ -67,6 +70,7 @@ export function ProjectPage({ env, id }) {
           <${Download} env=${env} id=${id} project=${project} onSaved=${load} />
         </div>
       </div>
+      <${About} about=${project?.about ?? aboutOf(env, id)} />
       ${trouble.value && html`<${Problem} onDismiss=${() => (trouble.value = "")}>${sentence(trouble.value)}<//>`}
       ${owner && html`<${SavingTrouble} env=${env} />`}
       <${Strip} status=${shown} trained=${trainedFor(history.points, shown.period)} />

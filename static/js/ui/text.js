@@ -12,6 +12,10 @@ export const text = {
   close: "Close",
   again: "Try again",
   dismiss: "Dismiss",
+  ago: (/** @type {string} */ time) => `${time} ago`,
+  justNow: "just now",
+  about: "About this project",
+  by: (/** @type {string} */ author) => `By ${author}`,
   footer: "Gradients are computed in your browser. Closing the tab stops everything.",
 
   unloaded: "This page could not be loaded. Check the connection, then try again.",
@@ -124,7 +128,7 @@ export const text = {
     summary: (/** @type {string} */ name, /** @type {string} */ first, /** @type {string} */ last, /** @type {number} */ from, /** @type {number} */ to) =>
       `${name} from ${first} at iteration ${count(from)} to ${last} at iteration ${count(to)}.`,
     zoom: "Drag over a chart to zoom, double-click to go back.",
-    ago: (/** @type {string} */ time) => `Training began ${time} ago.`,
+    began: (/** @type {string} */ ago) => `Training began ${ago}.`,
     span: "Iterations shown",
     all: "All",
     newest: (/** @type {number} */ n) => `Last ${count(n)}`,
@@ -311,7 +315,6 @@ export const text = {
     levels: /** @type {Record<string, string>} */ ({ all: "Everything", info: "Events", warning: "Warnings", error: "Errors" }),
     level: /** @type {Record<string, string>} */ ({ debug: "Detail", info: "Event", warning: "Warning", error: "Error" }),
     times: (/** @type {number} */ n) => `${count(n)}×`,
-    ago: (/** @type {string} */ time) => `${time} ago`,
     none: "Nothing has happened since the server started.",
     noneOf: "Nothing of this kind.",
   },

@@ -329,7 +329,7 @@ export type Browser = "chromium" | "firefox" | "safari" | "phone" | "other";
 /** What entry/page.js gives to the pages: the only way from here to the browser and the network. */
 export interface Env {
   config: Config;
-  named: { id: string; name: string } | null;
+  named: { id: string; name: string; about: About } | null;
   api: Api;
   live: Live;
   route: Signal<Route>;

@@ -1,5 +1,5 @@
 // One data set: its labels, its cuts, who uses it, what was left out.
-import { moment } from "../format.js";
+import { Ago } from "../ago.js";
 import { Icon } from "../icons.js";
 import { Problem } from "../parts.js";
 import { html, useEffect } from "../preact.js";
@@ -26,7 +26,7 @@ export function DatasetPage({ env, id }) {
       <div class="page-head">
         <div class="title">
           <h1 data-testid="data-title">${report.name}</h1>
-          <p class="why">${words.summary(report.images, report.labels.length, report.bytes, report.version, moment(report.created))}</p>
+          <p class="why">${words.summary(report.images, report.labels.length, report.bytes, report.version)} <${Ago} time=${report.created} words=${words.created} /></p>
         </div>
         <div class="head-actions"><${Actions} env=${env} report=${report} users=${users} onChanged=${load} /></div>
       </div>

@@ -23,8 +23,9 @@ export const words = {
   size: "Size",
   version: "Version",
   bytes,
-  summary: (/** @type {number} */ images, /** @type {number} */ labels, /** @type {number} */ n, /** @type {number} */ version, /** @type {string} */ when) =>
-    `${plural(images, "picture", "pictures")} in ${plural(labels, "label", "labels")}, ${bytes(n)}. Version ${count(version)}, uploaded ${when}.`,
+  summary: (/** @type {number} */ images, /** @type {number} */ labels, /** @type {number} */ n, /** @type {number} */ version) =>
+    `${plural(images, "picture", "pictures")} in ${plural(labels, "label", "labels")}, ${bytes(n)}. Version ${count(version)}.`,
+  created: (/** @type {string} */ ago) => `Uploaded ${ago}.`,
   usedBy: "Used by",
   unused: "Used by no project.",
   gone: (/** @type {string} */ id) => `${id} (removed)`,
