@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import FilePayload, Page, expect
 
 from mlitb.core.config import Settings
+from mlitb.core.network import plan
 from tests.running import Running, until
 
 from .pages import DIGITS_LAYERS, zipped
@@ -95,24 +96,35 @@ def test_layers_are_edited_by_hand(owner: Page, system: Running) -> None:
     assert system.project("by-hand")["layers"][1]["filters"] == 4
 
 
+PRESETS = {
+    "digits": (10, 2_730), "mnist": (10, 10_666), "mnist-local": (10, 10_666), "cifar10": (10, 22_466),
+    "residual": (10, 28_842), "four-conv": (10, 1_116_970), "linear": (10, 7_850), "hidden": (10, 42_310),
+    "mnist-two": (10, 4_874), "cifar10-2015": (10, 10_306), "cifar100-a": (100, 40_396),
+    "cifar100-b": (100, 175_812), "cifar100-c": (100, 163_908), "imagenet-a": (1000, 1_756_216),
+}  # fmt: skip
+"""Labels and parameters with so many; from `mnist-two` on, and `mnist`, as the prototype of 2015 had them."""
+
+
 def test_every_preset_is_one_that_the_server_takes(owner: Page, system: Running) -> None:
     owner.get_by_test_id("new-project").click()
     presets = (
         owner.get_by_test_id("preset").locator("option:not([hidden])").evaluate_all("all => all.map(one => one.value)")
     )
-    presets.remove("own")
-    assert "residual" in presets
-    for preset in presets:
+    assert presets == [*PRESETS, "own"]
+    for preset, (labels, parameters) in PRESETS.items():
         if not owner.get_by_role("dialog").is_visible():
             owner.goto(system.master)
             owner.get_by_test_id("new-project").click()
         owner.get_by_test_id("project-name").fill(f"Preset {preset}")
         owner.get_by_test_id("preset").select_option(preset)
+        told = owner.get_by_test_id("network-total").inner_text()
         owner.get_by_test_id("create").click()
         owner.wait_for_url(f"**/project/preset-{preset}")
-        settings = system.project(f"preset-{preset}")["settings"]
-        assert settings["learning_rate"] > 0.01
-        assert settings["warmup"] > 0 or settings["local_steps"]
+        made = system.project(f"preset-{preset}")
+        assert plan(made["layers"], labels).size == parameters, preset
+        assert told.startswith(f"{plan(made['layers'], 10).size:,} parameters with 10 labels"), preset
+        assert made["settings"]["learning_rate"] >= 0.01
+        assert made["settings"]["warmup"] > 0 or made["settings"]["local_steps"]
 
 
 def test_local_steps_come_and_go_with_their_preset(owner: Page, system: Running) -> None:

@@ -3,11 +3,13 @@ import { LayerEditor } from "./editor.js";
 import { HYPER, readHyper } from "./hyper.js";
 import { Icon } from "./icons.js";
 import { Lazily } from "./lazily.js";
-import { Dialog, Field, Problem } from "./parts.js";
-import { html, useId, useSignal } from "./preact.js";
+import { create as words, editing, presetGroups } from "./making/text.js";
+import { Field, Problem } from "./parts.js";
+import { html, signal, useEffect, useId, useMemo, useRef, useSignal } from "./preact.js";
 import { layersOf, PRESETS } from "./presets.js";
 import { HyperFields } from "./settings.js";
 import { inputSize } from "./shapes.js";
+import { SizeInputs } from "./size.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./types").Env} Env @typedef {import("./types").Layer} Layer */
@@ -15,7 +17,6 @@ import { text } from "./text.js";
 
 const OWN = "own"; // the layers as JSON
 const EDITED = "edited"; // a preset that was changed
-const words = text.create;
 
 /** @param {import("./presets.js").Preset} preset */
 const ratesOf = (preset) => ({ ...PLAIN, learning_rate: String(preset.learning_rate), warmup: String(preset.warmup), ...preset.hyper });
@@ -56,9 +57,12 @@ function check(draft) {
   return problems;
 }
 
-/** @param {{env: Env, open: import("./preact.js").Signal<boolean>}} props */
-export function NewProject({ env, open }) {
-  const draft = useSignal(draftOf("digits"));
+/**
+ * What the dialog holds; `kept`: what was begun stays when it is closed and opened again.
+ * @param {{env: Env, kept: {current: import("./preact.js").Signal<Draft> | null}, close: () => void}} props
+ */
+export function NewProject({ env, kept, close }) {
+  const draft = useMemo(() => (kept.current ??= signal(draftOf("digits"))), []);
   const problems = useSignal(/** @type {Record<string, string>} */ ({}));
   const busy = useSignal(false);
   const begin = useSignal("network");
@@ -72,38 +76,34 @@ export function NewProject({ env, open }) {
     const settings = { period: Number(period), ...readHyper(hyper, defaults()).changed };
     await env.api.create(name.trim(), readLayers(draft.value).layers, settings).then(
       (project) => {
-        open.value = false;
-        draft.value = draftOf("digits");
+        kept.current = null;
+        close();
         env.go(`/project/${encodeURIComponent(project.id)}`);
       },
       (error) => (problems.value = { [error.field in FIELDS ? error.field : "form"]: error.message }),
     );
     busy.value = false;
   };
-  return html`
-    <${Dialog} open=${open.value} onClose=${() => (open.value = false)} title=${words.title} class="sheet">
-      ${begin.value === "model" && html`<${Lazily} load=${fromModel} with=${{ env, begin: html`<${Begin} chosen=${begin} />`, close: () => (open.value = false) }} frame="sheet-scroll" />`}
-      ${begin.value === "network" && html`<form class="sheet-form" onSubmit=${submit} noValidate>
-        <div class="sheet-scroll">
-          <${Begin} chosen=${begin} />
-          <p class="quiet-line">${words.lead}</p>
-          <${NameField} draft=${draft.value} set=${set} problem=${problems.value.name} />
-          <${NetworkFields} draft=${draft.value} set=${set} problem=${problems.value.layers} />
-          <${PeriodField} draft=${draft.value} set=${set} problem=${problems.value.period} />
-          <details class="more" open=${!!problems.value.settings}>
-            <summary><${Icon} name="chevron" />${words.hyper}<span class="summary-note">${words.hyperHint}</span></summary>
-            <${HyperFields} known=${HYPER} values=${draft.value.hyper} set=${(/** @type {Record<string, string>} */ hyper) => set({ hyper })} />
-            ${problems.value.settings && html`<${Problem}>${problems.value.settings}<//>`}
-          </details>
-          ${problems.value.form && html`<${Problem}>${problems.value.form}<//>`}
-        </div>
-        <div class="dialog-foot">
-          <button type="button" class="plain" onClick=${() => (open.value = false)}>${text.cancel}</button>
-          <button type="submit" class="primary" data-testid="create" disabled=${busy.value}>${busy.value ? words.working : words.submit}</button>
-        </div>
-      </form>`}
-    <//>
-  `;
+  if (begin.value === "model") return html`<${Lazily} load=${fromModel} with=${{ env, begin: html`<${Begin} chosen=${begin} />`, close }} frame="sheet-scroll" />`;
+  return html`<form class="sheet-form" onSubmit=${submit} noValidate>
+    <div class="sheet-scroll">
+      <${Begin} chosen=${begin} />
+      <p class="quiet-line">${words.lead}</p>
+      <${NameField} draft=${draft.value} set=${set} problem=${problems.value.name} />
+      <${NetworkFields} draft=${draft.value} set=${set} problem=${problems.value.layers} />
+      <${PeriodField} draft=${draft.value} set=${set} problem=${problems.value.period} />
+      <details class="more" open=${!!problems.value.settings}>
+        <summary><${Icon} name="chevron" />${words.hyper}<span class="summary-note">${words.hyperHint}</span></summary>
+        <${HyperFields} known=${HYPER} values=${draft.value.hyper} set=${(/** @type {Record<string, string>} */ hyper) => set({ hyper })} />
+        ${problems.value.settings && html`<${Problem}>${problems.value.settings}<//>`}
+      </details>
+      ${problems.value.form && html`<${Problem}>${problems.value.form}<//>`}
+    </div>
+    <div class="dialog-foot">
+      <button type="button" class="plain" onClick=${close}>${text.cancel}</button>
+      <button type="submit" class="primary" data-testid="create" disabled=${busy.value}>${busy.value ? words.working : words.submit}</button>
+    </div>
+  </form>`;
 }
 
 const fromModel = () => import("./models/begin.js").then(({ FromModel }) => FromModel);
@@ -130,15 +130,17 @@ const defaults = () => Object.fromEntries(HYPER.map(({ key, value }) => [key, va
 const typed = (event) => /** @type {HTMLInputElement} */ (event.target).value;
 
 /** @param {Part} props */
-const NameField = ({ draft, set, problem }) => html`
-  <${Field}
+function NameField({ draft, set, problem }) {
+  const box = useRef(/** @type {HTMLInputElement | null} */ (null));
+  useEffect(() => box.current?.focus(), []); // the form is fetched after the dialog was opened, too late for autofocus
+  return html`<${Field}
     label=${words.name}
     hint=${words.nameHint}
     problem=${problem}
     control=${(/** @type {object} */ tied) =>
-      html`<input ...${tied} type="text" data-testid="project-name" autofocus value=${draft.name} maxlength="100" autocomplete="off" onInput=${(/** @type {Event} */ event) => set({ name: typed(event) })} />`}
-  />
-`;
+      html`<input ...${tied} ref=${box} type="text" data-testid="project-name" value=${draft.name} maxlength="100" autocomplete="off" onInput=${(/** @type {Event} */ event) => set({ name: typed(event) })} />`}
+  />`;
+}
 
 /** @param {Part} props */
 const PeriodField = ({ draft, set, problem }) => html`
@@ -171,9 +173,15 @@ function NetworkFields({ draft, set, problem }) {
       label=${words.preset}
       hint=${PRESETS.find(({ id }) => id === draft.preset)?.note ?? (own ? words.layersHint : words.editedHint)}
       control=${(/** @type {object} */ tied) => html`<select ...${tied} data-testid="preset" value=${draft.preset} onChange=${choose}>
-        ${PRESETS.map(({ id, name }) => html`<option value=${id}>${name}</option>`)}
-        <option value=${EDITED} hidden=${draft.preset !== EDITED}>${text.network.edited}</option>
-        <option value=${OWN}>${words.own}</option>
+        ${Object.entries(presetGroups).map(
+          ([group, label]) => html`<optgroup label=${label}>
+            ${PRESETS.filter((known) => known.group === group).map(({ id, name }) => html`<option value=${id}>${name}</option>`)}
+          </optgroup>`,
+        )}
+        <optgroup label=${words.yours}>
+          <option value=${EDITED} hidden=${draft.preset !== EDITED}>${editing.edited}</option>
+          <option value=${OWN}>${words.own}</option>
+        </optgroup>
       </select>`}
     />
     ${own
@@ -229,28 +237,4 @@ function SizeFields({ draft, set }) {
   const change = (/** @type {Partial<import("./types").Size>} */ part) =>
     set({ edits: { layers: [{ ...layers[0], ...part }, ...layers.slice(1)], past: [...past, layers], future: [] } });
   return html`<${SizeInputs} size=${inputSize(layers)} most=${1024} change=${change} />`;
-}
-
-/**
- * The size and colour of pictures; with `live` each keystroke counts, otherwise what is left in a field.
- * @param {{size: import("./types").Size, most: number, live?: boolean, change: (part: Partial<import("./types").Size>) => void}} props
- */
-export function SizeInputs({ size, most, live, change }) {
-  const changed = (/** @type {keyof import("./types").Size} */ key) => {
-    const hear = (/** @type {Event} */ event) => change({ [key]: live && !typed(event) ? NaN : Number(typed(event)) });
-    return live ? { onInput: hear } : { onChange: hear };
-  };
-  return html`
-    <fieldset class="size-fields">
-      <legend>${words.size}</legend>
-      <input type="number" aria-label=${words.width} value=${size.width} min="1" max=${most} ...${changed("width")} />
-      <span aria-hidden="true">×</span>
-      <input type="number" aria-label=${words.height} value=${size.height} min="1" max=${most} ...${changed("height")} />
-      <span class="size-unit">${words.pixels}</span>
-      <select aria-label=${words.channels} value=${String(size.channels)} ...${changed("channels")}>
-        <option value="1">${words.grey}</option>
-        <option value="3">${words.colour}</option>
-      </select>
-    </fieldset>
-  `;
 }

@@ -2,6 +2,7 @@
 import { bytes, flop, NONE } from "./format.js";
 import { Icon } from "./icons.js";
 import { added, changed, isFree, moved, OPTIONS, PALETTE, readOption, removed, showOption } from "./layers.js";
+import { editing } from "./making/text.js";
 import { html, useSignal } from "./preact.js";
 import { activationBytes, describe, flops, parameterCount } from "./shapes.js";
 import { layerWords as learning } from "./training/text.js";
@@ -62,8 +63,8 @@ const Tools = ({ edits, set }) => html`
   <div class="editor-tools">
     <span class="editor-head">${words.layer}</span>
     <span class="grow"></span>
-    <button type="button" class="quiet small" data-testid="undo" disabled=${!edits.past.length} onClick=${() => set(undone(edits))}>${words.undo}</button>
-    <button type="button" class="quiet small" data-testid="redo" disabled=${!edits.future.length} onClick=${() => set(redone(edits))}>${words.redo}</button>
+    <button type="button" class="quiet small" data-testid="undo" disabled=${!edits.past.length} onClick=${() => set(undone(edits))}>${editing.undo}</button>
+    <button type="button" class="quiet small" data-testid="redo" disabled=${!edits.future.length} onClick=${() => set(redone(edits))}>${editing.redo}</button>
   </div>
 `;
 
@@ -76,7 +77,7 @@ function LayerRow({ row, index, layers, edit, move, onDrag }) {
   return html`
     <div class="editor-line">
       ${free
-        ? html`<span class="grip" draggable="true" title=${words.drag} aria-hidden="true" onDragStart=${() => onDrag(index)} onDragEnd=${() => onDrag(-1)}>⠿</span>`
+        ? html`<span class="grip" draggable="true" title=${editing.drag} aria-hidden="true" onDragStart=${() => onDrag(index)} onDragEnd=${() => onDrag(-1)}>⠿</span>`
         : html`<span class="grip none" aria-hidden="true"></span>`}
       <span class="layer-type">${kind}<span class="layer-options">${row.name}${row.grows ? `, ${words.perLabel}` : ""}</span></span>
       <span class="layer-shape number">${row.shape.join("×") || NONE}<span class="layer-options">${row.parameters ? words.total(row.parameters) : ""}</span></span>
@@ -116,12 +117,12 @@ function keepEnter(event) {
 /** @param {{option: Option, of: string, value: unknown, set: (typed: string) => void}} props */
 const OptionField = ({ option, of, value, set }) => html`
   <label>
-    <span>${words.option[option.key] ?? option.key}</span>
+    <span>${editing.option[option.key] ?? option.key}</span>
     <input
       type="text"
       inputmode=${option.text ? "text" : "decimal"}
-      aria-label=${`${words.option[option.key] ?? option.key}: ${of}`}
-      placeholder=${option.auto ? words.auto : ""}
+      aria-label=${`${editing.option[option.key] ?? option.key}: ${of}`}
+      placeholder=${option.auto ? editing.auto : ""}
       value=${showOption(value)}
       onChange=${(/** @type {any} */ event) => set(event.target.value)}
       onKeyDown=${keepEnter}
@@ -132,16 +133,16 @@ const OptionField = ({ option, of, value, set }) => html`
 /** @param {{name: string, first: boolean, last: boolean, up: () => void, down: () => void, drop: () => void}} props */
 const Moves = ({ name, first, last, up, down, drop }) => html`
   <span class="editor-moves">
-    <button type="button" class="quiet icon-only small turned" aria-label=${words.up(name)} disabled=${first} onClick=${up}><${Icon} name="chevron" /></button>
-    <button type="button" class="quiet icon-only small" aria-label=${words.down(name)} disabled=${last} onClick=${down}><${Icon} name="chevron" /></button>
-    <button type="button" class="quiet icon-only small" aria-label=${words.drop(name)} onClick=${drop}><${Icon} name="close" /></button>
+    <button type="button" class="quiet icon-only small turned" aria-label=${editing.up(name)} disabled=${first} onClick=${up}><${Icon} name="chevron" /></button>
+    <button type="button" class="quiet icon-only small" aria-label=${editing.down(name)} disabled=${last} onClick=${down}><${Icon} name="chevron" /></button>
+    <button type="button" class="quiet icon-only small" aria-label=${editing.drop(name)} onClick=${drop}><${Icon} name="close" /></button>
   </span>
 `;
 
 /** @param {{edit: (layers: Layer[]) => void, layers: Layer[]}} props */
 const Palette = ({ edit, layers }) => html`
   <fieldset class="palette">
-    <legend>${words.add}<span class="summary-note">${words.addHint}</span></legend>
+    <legend>${editing.add}<span class="summary-note">${editing.addHint}</span></legend>
     ${PALETTE.map(
       (layer) => html`<button type="button" class="small" data-testid=${`add-${layer.type}`} onClick=${() => edit(added(layers, layer))}>${words.kinds[layer.type]}</button>`,
     )}

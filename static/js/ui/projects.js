@@ -1,14 +1,16 @@
 // The first page: all projects at a glance, and the way to the first one.
 import { count, percent } from "./format.js";
-import { NewProject } from "./create.js";
 import { Icon } from "./icons.js";
-import { Badge, Problem } from "./parts.js";
-import { html, useEffect, useSignal } from "./preact.js";
+import { Lazily } from "./lazily.js";
+import { Badge, Dialog, Problem } from "./parts.js";
+import { html, useEffect, useRef, useSignal } from "./preact.js";
 import { sentence, text } from "./text.js";
 
 /** @typedef {import("./types").Project} Project @typedef {import("./types").Env} Env */
 
 const REFRESH_MS = 3000; // as often as a person looks; the page asks only while it is visible
+
+const newProject = () => import("./create.js").then(({ NewProject }) => NewProject);
 
 /** @param {Env} env */
 function useProjects(env) {
@@ -34,7 +36,9 @@ function useProjects(env) {
 export function ProjectsPage({ env }) {
   const { projects, problem, load } = useProjects(env);
   const creating = useSignal(false);
+  const draft = useRef(null);
   const open = () => (creating.value = true);
+  const close = () => (creating.value = false);
   const owner = env.live.owner.value;
   useEffect(() => {
     env.title(text.projects);
@@ -59,7 +63,10 @@ export function ProjectsPage({ env }) {
       html`<ul class="cards">
         ${projects.map((project) => html`<${Card} key=${project.id} env=${env} project=${project} />`)}
       </ul>`}
-      ${owner && html`<${NewProject} env=${env} open=${creating} />`}
+      ${owner &&
+      html`<${Dialog} open=${creating.value} onClose=${close} title=${text.home.create} class="sheet">
+        <${Lazily} load=${newProject} with=${{ env, kept: draft, close }} frame="sheet-scroll" />
+      <//>`}
     </div>
   `;
 }

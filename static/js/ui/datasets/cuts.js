@@ -1,9 +1,9 @@
 // The cuts of a data set: what networks get of it; and another one, of another size.
 import { count } from "../format.js";
-import { SizeInputs } from "../create.js";
 import { Icon } from "../icons.js";
 import { Field, Problem } from "../parts.js";
 import { html, useSignal } from "../preact.js";
+import { SizeInputs } from "../size.js";
 import { text } from "../text.js";
 import { useAsked } from "./asked.js";
 import { words } from "./text.js";

@@ -47,15 +47,3 @@ export const layerWords = {
   frozenOf: (/** @type {string} */ name) => `Freeze ${name}`,
   learning: "Learning",
 };
-
-/** Name and one line of each preset. @type {Record<string, [string, string]>} */
-export const presets = {
-  digits: ["Digits 8×8: one small convolution", "Learns scikit-learn's handwritten digits within a minute."],
-  mnist: ["MNIST: the paper's network", "Convolution 5×5 with 16 filters, pooling 3/3, fully connected (Meeds et al., 2015)."],
-  "mnist-local": ["MNIST: the paper's network, local steps", "The same network; each worker takes steps of its own: 97 % right within ten seconds, on one device."],
-  cifar10: ["CIFAR-10: three convolutions 16-20-20", "ConvNetJS's demo network for small colour pictures."],
-  residual: ["Colour 32×32: small residual network", "Two residual blocks with group norm, 28,842 parameters with 10 labels."],
-  "four-conv": ["Colour 32×32: four convolutions 32-32-64-64", "1.1 million parameters: for many devices or patient ones."],
-  linear: ["Linear: softmax regression", "No hidden layer: the simplest network there is, and a baseline."],
-  hidden: ["Fully connected: two hidden layers", "50 and 50 units with ReLU and dropout: the classic before convolutions."],
-};
