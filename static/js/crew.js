@@ -311,7 +311,7 @@ export class Crew {
    */
   failed(worker, reason) {
     if (!worker.endpoint) return;
-    this.links.tell("Failed", {worker: worker.number, reason});
+    if (worker.joined) this.links.tell("Failed", {worker: worker.number, reason}); // else the master does not know it
     this.retire(worker, "failed", reason);
     if (worker.restarts >= MOST_RESTARTS) return;
     worker.restarts += 1;

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.running import Running, until
 
@@ -223,6 +223,36 @@ def test_a_phone_begins_gently_and_is_told_what_it_does_to_hidden_tabs(browser: 
     expect(page.get_by_test_id("intensity-gentle")).to_be_checked()
     expect(page.get_by_test_id("hidden-tabs")).to_contain_text("Keep this tab in front and the screen on")
     context.close()
+
+
+def test_a_device_whose_worker_breaks_says_why_and_what_to_do(visitor: Page, system: Running) -> None:
+    name = project(system, "breaks")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    asked: list[str] = []
+
+    def breaks(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=500)
+
+    visitor.context.route("**/engine/*.wasm", breaks)  # without it every worker fails at its start
+    visitor.goto(f"{system.master}/join/{name}")
+    visitor.get_by_test_id("add-worker").click()
+    state = visitor.get_by_test_id("join-state")
+    expect(state).to_have_text(
+        "Stopped by an error. The server answers 500 for the engine. "
+        "Press the button to start it anew; if that fails too, load the page again."
+    )
+    assert len(asked) == 4, "it was started again three times"
+    expect(visitor.get_by_role("alert")).to_have_count(0)
+    visitor.get_by_test_id("watch").click()
+    row = visitor.get_by_test_id("worker-row")
+    expect(row.get_by_test_id("worker-state")).to_have_text("Stopped by an error")
+    expect(row).to_contain_text("for the engine. Remove it and add another; if that fails too, load the page again.")
+    visitor.context.unroute("**/engine/*.wasm")
+    visitor.go_back()
+    visitor.get_by_test_id("lend-again").click()
+    expect(state).to_have_attribute("data-state", COMPUTES)
+    expect(visitor.get_by_test_id("stop")).to_be_visible()
 
 
 def test_what_was_given_is_thanked_for_after_the_stop(visitor: Page, system: Running) -> None:

@@ -75,6 +75,11 @@ function BigButton({ env, id, mine, state }) {
   };
   const resume = () => mine.forEach(({ worker }) => env.live.tune(worker, { paused: false }));
   const stop = () => myWorkers(env, id).forEach(({ worker }) => env.live.remove(worker));
+  const again = () => {
+    stop();
+    lend();
+  };
+  if (state === "failed") return html`<button type="button" class="primary big" data-testid="lend-again" onClick=${again}><${Icon} name="reboot" />${text.again}</button>`;
   if (!mine.length) return html`<button type="button" class="primary big" data-testid="add-worker" onClick=${lend}><${Icon} name="plus" />${words.add}</button>`;
   if (state === "paused") return html`<button type="button" class="primary big" data-testid="resume" onClick=${resume}><${Icon} name="play" solid />${text.mine.resume}</button>`;
   return html`<button type="button" class="big stop" data-testid="stop" onClick=${stop}><${Icon} name="close" />${words.stop}</button>`;
@@ -118,6 +123,7 @@ function stateOf(env, mine, status, given) {
 /** What a volunteer can do something about: how well a device that computes is used is the owner's to change. @param {MyWorker[]} mine @param {string} state */
 function reasonOf(mine, state) {
   const reason = mine.find((worker) => worker.state === state)?.reason;
+  if (state === "failed") return ` ${sentence(reason ?? "")} ${words.failed}`;
   return reason && !computing(state) ? ` ${sentence(reason)}` : "";
 }
 

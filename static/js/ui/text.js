@@ -374,6 +374,7 @@ export const text = {
       `A network${params ? ` of ${count(params)} parameters` : ""}${labels ? ` that learns to tell ${plural(labels, "kind", "kinds")} of pictures apart` : ""}.`,
     watch: "Watch it learn",
     thanks: "Thank you: every vector counts.",
+    failed: "Press the button to start it anew; if that fails too, load the page again.",
     share: "Your share",
     time: "Time lent",
     contributed: "Contributed",
