@@ -90,6 +90,8 @@ class Runtime:
         self.traffic = Traffic()
         self.failed: asyncio.Future[None] | None = None
         self._clients: dict[int, Outbox] = {}
+        self._snapshots: dict[str, tuple[Parameters, Vector, bytes]] = {}  # by project
+        self._encoded: dict[type, tuple[ToClient, bytes]] = {}  # the last message of each type
         self._unsent: list[Outbox] = []  # with something to flush
         self._jobs = Jobs()
         self._stepping: set[str] = set()  # projects whose Step or Initialise is under way
@@ -185,7 +187,7 @@ class Runtime:
         if self._timer is not None:
             self._timer.cancel()
         while self._jobs:
-            self._jobs.round()
+            self._jobs.turn()
         for task in list(self._tasks):
             task.cancel()
         for client in list(self._clients):
@@ -218,7 +220,10 @@ class Runtime:
             self.feed(Disconnected(client))
 
     def _send(self, client: int, message: ToClient) -> None:
-        self._put(client, wire.encode(message), _topic(message), getattr(message, "project", ""))
+        known = self._encoded.get(type(message))
+        if known is None or known[0] is not message:  # else it goes to many
+            known = self._encoded[type(message)] = message, wire.encode(message)
+        self._put(client, known[1], _topic(message), getattr(message, "project", ""))
 
     def _put(self, client: int, frame: bytes, topic: str, project: str) -> None:
         outbox = self._clients.get(client)
@@ -272,6 +277,7 @@ class Runtime:
         self.vectors.pop(project, None)
         self.restored.pop(project, None)
         self.bases.pop(project, None)
+        self._snapshots.pop(project, None)
         self.on_forget(project)
         if project in self._stepping:  # dropped, but the core still waits to hear of it
             self._stepped(project, False, 0.0)
@@ -281,12 +287,18 @@ class Runtime:
         self.feed(Stepped(project, finite, learning_rate, steps))
 
     def _broadcast(self, effect: Broadcast) -> None:
-        head = Parameters(effect.project, effect.iteration, effect.version)
-        frame = wire.encode(head, self.vectors[effect.project].parameters)
+        frame = self._snapshot(Parameters(effect.project, effect.iteration, effect.version))
         for client in effect.clients:
             self._put(client, frame, f"parameters {effect.project}", effect.project)
         if effect.tested:
             self.on_tested(effect.project)
+
+    def _snapshot(self, head: Parameters) -> bytes:
+        """Encode parameters once: the same bytes object as long as they and what is said of them are the same."""
+        parameters, known = self.vectors[head.project].parameters, self._snapshots.get(head.project)
+        if known is None or known[0] != head or known[1] is not parameters:
+            known = self._snapshots[head.project] = head, parameters, wire.encode(head, parameters)
+        return known[2]
 
     def _step(self, effect: Step) -> None:
         def done(finite: bool, steps: int) -> None:
@@ -302,22 +314,19 @@ class Runtime:
             self._jobs.forget(effect.project)
             self.vectors[effect.project] = Vectors()
         vectors = self.vectors[effect.project]
-        fresh = await asyncio.to_thread(self._fresh, effect)
+        arrays = await asyncio.to_thread(self._fresh, effect, vectors)
         if self.vectors.get(effect.project) is not vectors:
             return  # removed, or begun again, meanwhile
-        if effect.grow_from:
-            vectors.grow(effect.layers, fresh, effect.labels)
-        else:
-            vectors.initialise(fresh, effect.labels)
+        vectors.restore(arrays, effect.labels)
         self._stepped(effect.project, True, effect.learning_rate)
 
-    def _fresh(self, effect: Initialise) -> Vector:
+    def _fresh(self, effect: Initialise, vectors: Vectors) -> dict[str, Vector]:
         network = self.engine.network(effect.layers, effect.labels, 1)
         fresh, base = network.initial(effect.seed), self.bases.get(effect.project, {})
         for block in network.layout:
             if block.name in base:
                 fresh[block.offset : block.offset + block.size] = base[block.name].reshape(-1)
-        return fresh
+        return vectors.grown(effect.layers, fresh, effect.labels) if effect.grow_from else {"parameters": fresh}
 
     # ------------------------------------------------------------------------------------------ work in slices
     def _work(self, project: str, work: Any) -> None:
@@ -331,7 +340,7 @@ class Runtime:
 
     async def _pump(self) -> None:
         while self._jobs:
-            self._jobs.round()
+            self._jobs.turn()
             await asyncio.sleep(0)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:

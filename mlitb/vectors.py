@@ -31,25 +31,21 @@ class Vectors:
         self.total: NDArray[np.float64] = np.zeros(0, np.float64)
         self.labels = 0
 
-    def initialise(self, fresh: Vector, labels: int) -> None:
-        """Begin with fresh parameters and no optimizer state."""
-        self.parameters, self.state, self.labels = fresh, {}, labels
-        self.total = reduction.zeros(fresh.size)
+    def grown(self, layers: tuple[dict[str, Any], ...], fresh: Vector, labels: int) -> dict[str, Vector]:
+        """Give what `restore` takes, in the layout for more labels: the old bit-equal, new weights from `fresh`.
 
-    def grow(self, layers: tuple[dict[str, Any], ...], fresh: Vector, labels: int) -> None:
-        """Move to the layout for more labels: everything old bit-equal, new weights from `fresh`, their state 0."""
+        The optimizer remembers nothing of what is new. It only reads, so that a thread may do it.
+        """
         places = growth(layers, self.labels, labels)
-        self.parameters = reduction.grown(self.parameters, places, fresh)
         zeros = np.zeros_like(fresh)
-        self.state = {
+        state = {
             name: values if values.size == 1 else reduction.grown(values, places, zeros)
             for name, values in self.state.items()
         }
-        self.total = reduction.zeros(fresh.size)
-        self.labels = labels
+        return {"parameters": reduction.grown(self.parameters, places, fresh), **state}
 
     def restore(self, arrays: dict[str, Vector], labels: int) -> None:
-        """Take what a checkpoint holds."""
+        """Take what a checkpoint holds, or what was made: parameters, and optimizer state if there is one."""
         self.parameters = arrays["parameters"]
         self.state = {name: values for name, values in arrays.items() if name != "parameters"}
         self.total = reduction.zeros(self.parameters.size)
@@ -71,7 +67,7 @@ class Vectors:
 
 
 class Jobs:
-    """Long work of all projects, one slice at a time."""
+    """Long work of all projects, one slice at a time, in turns."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Work]] = {}
@@ -87,11 +83,12 @@ class Jobs:
         """Drop what a removed or rebooted project has waiting."""
         self._waiting.pop(project, None)
 
-    def round(self) -> None:
-        """Do one slice for each project."""
-        for project in list(self._waiting):
-            queue = self._waiting.get(project)
-            if queue and next(queue[0], self) is self:  # this work is done (self: a value that no slice yields)
-                queue.popleft()
-            if project in self._waiting and not self._waiting[project]:
-                del self._waiting[project]
+    def turn(self) -> None:
+        """Do one slice for the project whose turn it is."""
+        project = next(iter(self._waiting))
+        queue = self._waiting.pop(project)
+        self._waiting[project] = queue  # its next turn comes after all others'
+        if next(queue[0], self) is self:  # this work is done (self: a value that no slice yields)
+            queue.popleft()
+        if not queue and self._waiting.get(project) is queue:
+            del self._waiting[project]

@@ -19,7 +19,7 @@ def drain(jobs: Jobs) -> None:
     for _ in range(1000):
         if not jobs:
             return
-        jobs.round()
+        jobs.turn()
     raise AssertionError("the work does not end")
 
 
@@ -36,7 +36,7 @@ def test_projects_take_turns_and_each_keeps_its_order() -> None:
 def test_work_of_a_removed_project_is_dropped() -> None:
     jobs, seen = Jobs(), list[str]()
     jobs.put("a", steps("a", 3, seen))
-    jobs.round()
+    jobs.turn()
     jobs.forget("a")
     assert not jobs
     drain(jobs)
@@ -45,7 +45,7 @@ def test_work_of_a_removed_project_is_dropped() -> None:
 
 def filled() -> Vectors:
     vectors = Vectors()
-    vectors.initialise(np.linspace(-1, 1, 5, dtype=np.float32), 2)
+    vectors.restore({"parameters": np.linspace(-1, 1, 5, dtype=np.float32)}, 2)
     return vectors
 
 
@@ -88,15 +88,23 @@ def test_a_step_that_leaves_float32_is_dropped() -> None:
 def test_growth_keeps_the_old_bits_and_gives_new_weights_no_history() -> None:
     vectors = Vectors()
     size = {labels: 16 * 9 + 16 + 4 * 4 * 16 * labels + labels for labels in (2, 3)}
-    vectors.initialise(np.arange(size[2], dtype=np.float32), 2)
+    vectors.restore({"parameters": np.arange(size[2], dtype=np.float32)}, 2)
     run(vectors.add(np.ones(size[2], np.float32)))
     run(vectors.step(Hyper(), 1, 0.1, lambda *_: None))
     old = vectors.parameters
     fresh = np.full(size[3], -5, np.float32)
-    vectors.grow(tuple(LAYERS), fresh, 3)
+    vectors.restore(vectors.grown(tuple(LAYERS), fresh, 3), 3)
     weights = 16 * 9 + 16
     assert vectors.parameters[: weights + 512].tobytes() == old[: weights + 512].tobytes()
     assert (vectors.parameters[weights + 512 : weights + 768] == -5).all(), "the new label's weights"
     assert (vectors.state["squares"][weights + 512 : weights + 768] == 0).all()
     assert (vectors.state["squares"][: weights + 512] == 1).all()
     assert vectors.total.size == size[3]
+
+
+def test_ten_million_parameters_are_worked_on_in_slices() -> None:
+    vectors = Vectors()
+    vectors.restore({"parameters": np.zeros(10_000_000, np.float32)}, 2)
+    assert len(list(vectors.add(np.ones(10_000_000, np.float32)))) == 10
+    assert len(list(vectors.step(Hyper(), 1, 0.5, lambda *_: None))) >= 10
+    assert vectors.parameters[0] == vectors.parameters[-1] == -0.5
