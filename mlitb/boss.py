@@ -12,7 +12,7 @@ import logging
 import platform
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,6 +22,7 @@ from mlitb import wire
 from mlitb.combiner import Combiner
 from mlitb.core.messages import (
     PROTOCOL,
+    Answer,
     Assign,
     Bye,
     Failed,
@@ -104,6 +105,8 @@ class Boss:
         self._timer: asyncio.TimerHandle | None = None
         self._socket: ClientConnection | None = None
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
+        self._leaving: bytes | None = None  # an answer with a vector that has not left
+        self._busy_told = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._retry_s = FIRST_WAIT_S
@@ -124,7 +127,7 @@ class Boss:
             self._retry_s = min(2 * self._retry_s, LONGEST_WAIT_S)
 
     async def _converse(self, socket: ClientConnection) -> None:
-        self._outgoing = asyncio.Queue()
+        self._outgoing, self._leaving = asyncio.Queue(), None
         sending = asyncio.create_task(self._send_all(socket, self._outgoing))
         reading = asyncio.create_task(self._read_all(socket))
         device = f"native worker on {platform.node()}, {self._lent.count} trainers"
@@ -147,10 +150,16 @@ class Boss:
 
     async def _send_all(self, socket: ClientConnection, outgoing: asyncio.Queue[bytes]) -> None:
         while True:
-            await socket.send(await outgoing.get())
+            frame = await outgoing.get()
+            await socket.send(frame)
+            if frame is self._leaving:
+                self._leaving = None
 
     def _send(self, message: FromClient, vector: Gradient | None = None) -> None:
-        self._outgoing.put_nowait(wire.encode(message, vector))
+        frame = wire.encode(message, vector)
+        if vector is not None:
+            self._leaving = frame
+        self._outgoing.put_nowait(frame)
 
     def _abandon(self) -> None:
         """Forget what the lost connection wanted."""
@@ -241,7 +250,7 @@ class Boss:
 
     # ------------------------------------------------------------------------------------------- iterations
     def _ordered(self, orders: Orders) -> None:
-        self._close()
+        self._supersede()
         assert self._parameters is not None, "orders before parameters"
         head, vector = self._parameters
         ours = [order for order in orders.orders if self.trainers[order.worker].unanswered < MOST_UNANSWERED]
@@ -259,24 +268,37 @@ class Boss:
         """Give the margin to those who answered before; who was cut already had it."""
         combiner.over = True
         if combiner.complete:
-            self._close(True)
+            self._close()
         else:
-            self._timer = self._loop.call_later(margin, self._close, True)
+            self._timer = self._loop.call_later(margin, self._close)
 
-    def _close(self, time_up: bool = False) -> None:
-        """Answer with what has come, once; before its time is up since all have answered, or newer orders came."""
+    def _supersede(self) -> None:
+        """End the iteration at work: newer orders came, and the master refuses what comes after its close."""
+        if self._combiner is not None:
+            self._send(Answer(self._lent.project, self._combiner.iteration, ()))  # a sign of life
+            self._abandon()
+
+    def _close(self) -> None:
+        """Answer with what has come, once: all have answered, or the time is up."""
         combiner = self._combiner
         if combiner is None:
             return
         answer, vector, left_out = combiner.finish(self._lent.project)
+        if vector is not None and self._leaving is not None:
+            self._tell_busy()
+            answer, vector = replace(answer, results=()), None
         self._send(answer, vector)
         self.iterations += 1
         self._abandon()
         for number in combiner.workers:
             why = left_out.get(number, "")
-            self.trainers[number].late |= why == "late" and time_up
-            if why != "late" or time_up:
-                self._tell_left_out(self.trainers[number], why, combiner.iteration)
+            self.trainers[number].late |= why == "late"
+            self._tell_left_out(self.trainers[number], why, combiner.iteration)
+
+    def _tell_busy(self) -> None:
+        if not self._busy_told:
+            log.warning("this link is slower than an answer takes: a longer T or a smaller network helps")
+        self._busy_told = True
 
     def _tell_left_out(self, trainer: Trainer, why: str, iteration: int) -> None:
         if why and why != trainer.trouble:  # said once, not in each iteration

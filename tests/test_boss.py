@@ -51,6 +51,7 @@ class Stage:
         self.boss = Boss(Place("", "", b"", ""), lent, Held())  # type: ignore[arg-type]
         self.boss._receive(Welcome(1, "token", False), None)
         self.heard: list[tuple[Any, Any]] = []
+        self.quick = True  # what is said has left before the next orders come
 
     def process(self, number: int) -> Process:
         process = self.boss.trainers[number].process
@@ -58,6 +59,8 @@ class Stage:
         return process
 
     def order(self, iteration: int, until_ms: float = FOREVER_MS, margin_ms: float = 10.0) -> None:
+        if self.quick:
+            self.said(Answer)
         self.boss._receive(Parameters("p", iteration, 1), np.zeros(2, np.float32))
         orders = tuple(Order(n, 1, (0,), 1, 0, 16, until_ms, 100) for n in self.boss.trainers)
         self.boss._receive(Orders("p", iteration, orders, margin_ms), None)
@@ -73,6 +76,7 @@ class Stage:
     def said(self, kind: type) -> list[tuple[Any, Any]]:
         while not self.boss._outgoing.empty():
             self.heard.append(wire.decode_client(self.boss._outgoing.get_nowait()))
+            self.boss._leaving = None
         return [(message, vector) for message, vector in self.heard if isinstance(message, kind)]
 
     def answers(self) -> list[tuple[int, list[int], list[float]]]:
@@ -193,6 +197,59 @@ def test_newer_orders_end_an_iteration_without_calling_anybody_late(caplog: pyte
     with caplog.at_level(logging.WARNING, "mlitb"):
         asyncio.run(play())
     assert not caplog.records
+
+
+def test_newer_orders_end_an_iteration_without_a_vector_that_the_master_would_refuse() -> None:
+    async def play() -> None:
+        stage = Stage(2)
+        stage.order(1)
+        await stage.done(1, 1, 1.0, 2.0)
+        stage.order(2)
+        assert stage.answers() == [(1, [], [])]
+
+    asyncio.run(play())
+
+
+class Slow:
+    """A connection that takes a frame when the test says so."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Semaphore(0)
+        self.sent: list[bytes] = []
+
+    async def send(self, frame: bytes) -> None:
+        await self.turn.acquire()
+        self.sent.append(frame)
+
+
+def test_an_answer_has_no_vector_while_the_one_before_has_not_left(caplog: pytest.LogCaptureFixture) -> None:
+    async def play() -> None:
+        stage, slow = Stage(1), Slow()
+        stage.said(Answer)
+        stage.quick = False
+        sending = asyncio.create_task(stage.boss._send_all(slow, stage.boss._outgoing))  # type: ignore[arg-type]
+        for iteration in (1, 2, 3):
+            stage.order(iteration)
+            await stage.done(1, iteration, 1.0, 2.0)
+        async with asyncio.timeout(20):
+            while len(slow.sent) < 3 or stage.boss._leaving is not None:
+                slow.turn.release()
+                await asyncio.sleep(0)
+        stage.order(4)
+        await stage.done(1, 4, 1.0, 2.0)
+        async with asyncio.timeout(20):
+            while len(slow.sent) < 4:
+                slow.turn.release()
+                await asyncio.sleep(0)
+        vectors = [wire.decode_client(frame)[1] for frame in slow.sent]
+        assert [vector is not None for vector in vectors] == [True, False, False, True]
+        sending.cancel()
+
+    with caplog.at_level(logging.WARNING, "mlitb"):
+        asyncio.run(play())
+    assert [record.getMessage() for record in caplog.records] == [
+        "this link is slower than an answer takes: a longer T or a smaller network helps"
+    ]
 
 
 def test_nobody_waits_for_a_trainer_whose_process_ended() -> None:

@@ -14,6 +14,8 @@ import {Pulse} from "./pulse.js";
 import {noticeSleep} from "./sleep.js";
 import {Socket} from "./socket.js";
 
+const BUSY_LINK = "not sent: the answer before is still on its way. This link is slower than an answer takes: a longer T or a smaller network helps";
+
 /** @typedef {{engine: string, engine_url: string, data_url: string}} Config the answer of /api/config */
 /**
  * @typedef {object} Own
@@ -39,6 +41,8 @@ export class Boss {
     this.watched = "";
     this.client = -1;
     this.resume = "";
+    /** @type {Map<string, number>} how many bytes must have left for a project's last vector to be gone */
+    this.leaving = new Map();
     this.welcomed = false;
     this.owner = false;
     this.socket = new Socket(surroundings, {
@@ -107,6 +111,7 @@ export class Boss {
     if (state === "lost" || ended) {
       this.welcomed = false;
       this.pulse.stop();
+      this.leaving.clear();
       for (const project of this.projects.values()) project.abandon();
     }
     if (ended) for (const worker of [...this.crew.workers.values()]) this.crew.retire(worker);
@@ -176,12 +181,29 @@ export class Boss {
       project = new LocalProject(id, {
         later: this.surroundings.later,
         cancel: this.surroundings.cancel,
-        answer: (project, iteration, results, vector) => this.tell("Answer", {project, iteration, results}, vector),
+        answer: (project, iteration, results, vector) => this.answer(project, iteration, results, vector),
         leaveOut: (worker, why, late) => this.crew.leaveOut(worker, why, late),
       });
       this.projects.set(id, project);
     }
     return project;
+  }
+
+  /**
+   * Answer; without the vector while the one before has not left: a slow link would never be done with both, and both
+   * would be late.
+   * @param {string} project
+   * @param {number} iteration
+   * @param {import("./combiner.js").Result[]} results
+   * @param {Float32Array | null} vector
+   */
+  answer(project, iteration, results, vector) {
+    if (vector && (this.leaving.get(project) ?? 0) > this.socket.left) {
+      this.crew.trouble(results.map(({worker}) => worker), BUSY_LINK);
+      this.tell("Answer", {project, iteration, results: []});
+    } else if (this.tell("Answer", {project, iteration, results}, vector) && vector) {
+      this.leaving.set(project, this.socket.given);
+    }
   }
 
   /** @param {import("./protocol.js").Network} network */

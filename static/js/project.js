@@ -4,7 +4,8 @@
  * - One answer per iteration, whatever its trainers do: a stuck one is cut at its budget plus the margin that the
  *   master gives, which is less than its grace.
  * - That margin is given once: who was cut is awaited within the budget alone until it answers something.
- * - New orders end an iteration that is still open here: what it has is sent, too late or not.
+ * - New orders end an iteration that is still open here, with an answer without a vector: it is a sign of life, and the
+ *   master refuses what comes after the close.
  * - The timer only guards against stuck trainers; answers drive.
  */
 
@@ -14,7 +15,7 @@ import {Combiner} from "./combiner.js";
 /** @typedef {{iteration: number, version: number, vector: Float32Array}} Parameters */
 /**
  * @typedef {object} Surroundings
- * @property {(project: string, iteration: number, results: object[], vector: Float32Array | null) => void} answer
+ * @property {(project: string, iteration: number, results: import("./combiner.js").Result[], vector: Float32Array | null) => void} answer
  * @property {(worker: number, why: string, late: boolean) => void} leaveOut `late`: its time ran out
  * @property {(work: () => void, ms: number) => any} later
  * @property {(timer: any) => void} cancel
@@ -45,7 +46,7 @@ export class LocalProject {
    * @param {number} marginMs
    */
   begin(iteration, orders, marginMs) {
-    this.close();
+    this.supersede();
     const parameters = this.parameters;
     if (parameters?.iteration !== iteration) throw new Error(`orders of iteration ${iteration} without its parameters`);
     const numbers = orders.map(({worker}) => worker.number);
@@ -90,7 +91,7 @@ export class LocalProject {
 
   /**
    * Answer with what has come, once.
-   * @param {boolean} [timeUp] else everyone has answered, or newer orders came
+   * @param {boolean} [timeUp] else everyone has answered
    */
   close(timeUp = false) {
     const combiner = this.combiner;
@@ -101,6 +102,16 @@ export class LocalProject {
     for (const {worker, why} of leftOut)
       this.surroundings.leaveOut(worker, `left out: its answer was ${why}`, timeUp && why === "late");
     this.surroundings.answer(this.id, combiner.iteration, results, vector);
+  }
+
+  /** End the iteration at work: newer orders came. */
+  supersede() {
+    const combiner = this.combiner;
+    if (!combiner) return;
+    this.abandon();
+    for (const worker of combiner.workers)
+      if (combiner.awaits(worker)) this.surroundings.leaveOut(worker, "left out: newer orders came before its answer", false);
+    this.surroundings.answer(this.id, combiner.iteration, [], null);
   }
 
   /** Forget the iteration at work: the connection that wanted its answer is gone. */

@@ -13,7 +13,7 @@ const ANSWER_MS = 20_000; // for the master's first word on a new connection
 const REASONS = /** @type {{[code: number]: string}} */ ({
   1001: "the server is stopping", 1011: "the server has a problem", 1012: "the server restarts", 1013: "the server is busy",
 });
-const BACKLOG_BYTES = 64 * 1024 * 1024; // more than the answer of the largest network
+const BACKLOG_BYTES = 128 * 1024 * 1024; // more than two answers of the largest network: a slow link is no dead one
 
 /** @typedef {"connecting" | "open" | "lost" | "reload" | "closed"} State */
 /**
@@ -40,6 +40,7 @@ export class Socket {
     this.listener = listener;
     /** @type {WebSocket | null} */
     this.socket = null;
+    this.given = 0; // bytes, to this connection
     this.failures = 0;
     /** @type {{reason: string, retryMs: number} | null} what the master said before it closed */
     this.bye = null;
@@ -52,6 +53,7 @@ export class Socket {
   start() {
     this.listener.onState("connecting", "", 0);
     this.bye = null;
+    this.given = 0;
     const socket = (this.socket = this.surroundings.open());
     this.patience = this.surroundings.later(() => this.restart("the server does not answer"), ANSWER_MS);
     socket.binaryType = "arraybuffer";
@@ -88,7 +90,13 @@ export class Socket {
       return false;
     }
     this.socket.send(frame);
+    this.given += frame.byteLength;
     return true;
+  }
+
+  /** How many of the given bytes have left the device. */
+  get left() {
+    return this.given - (this.socket?.bufferedAmount ?? 0);
   }
 
   /**

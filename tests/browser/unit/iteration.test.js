@@ -136,6 +136,45 @@ describe("boss: an iteration", () => {
     expect(answers()[1].results.length).to.equal(1);
   });
 
+  it("sends no vector of an iteration that newer orders ended: the master would refuse it", async () => {
+    const {begin, result, answers} = await working(2);
+    begin(1, order(1), order(2));
+    result(1, 1);
+    begin(2, order(1), order(2));
+    expect(answers()).to.deep.equal([{type: "Answer", project: "p", iteration: 1, results: [], vector: null}]);
+  });
+
+  it("answers without its vector while the one before has not left, and says so", async () => {
+    const {begin, result, answers, line, rows, say} = await working(1);
+    begin(1, order(1));
+    result(1, 1);
+    line().bufferedAmount = 1; // a byte of the vector
+    begin(2, order(1));
+    result(1, 2);
+    expect(answers()[1]).to.deep.include({iteration: 2, results: [], vector: null});
+    expect(rows()[0].reason).to.match(/^not sent: .*a longer T/);
+    say({type: "control", project: "p", action: "start"}); // what is said meanwhile changes nothing
+    begin(3, order(1));
+    result(1, 3);
+    expect([...answers()[2].vector]).to.deep.equal([1, 10]);
+    expect(rows()[0].reason).to.equal("");
+  });
+
+  it("sends the vector on a new connection, whatever the last one kept", async () => {
+    const {begin, result, lines, line, clock} = await working(1);
+    begin(1, order(1));
+    result(1, 1);
+    lines[0].bufferedAmount = 1;
+    lines[0].drop();
+    clock.pass(500);
+    line().open();
+    line().say("Welcome", {client: 4, resume: "t", owner: false});
+    line().bufferedAmount = 10; // Hello
+    begin(2, order(1));
+    result(1, 2);
+    expect([...line().of("Answer")[0].vector]).to.deep.equal([1, 10]);
+  });
+
   it("awaits no worker that was removed", async () => {
     const {begin, result, answers, say, line, workers} = await working(2);
     begin(1, order(1), order(2));
