@@ -52,13 +52,60 @@ def test_my_workers_pause_resume_and_leave(visitor: Page, system: Running) -> No
     until(lambda: system.project(name)["status"]["trainers"] == 1, "the master knows of the pause")
     rows.first.get_by_test_id("resume-worker").click()
     expect(state).to_have_attribute("data-state", re.compile("working|saturated"))
-    expect(visitor.get_by_test_id("roster-row")).to_have_count(2)
-    visitor.get_by_test_id("show-mine").check(force=True)
-    expect(visitor.get_by_test_id("roster-row")).to_have_count(2)
     for left in (1, 0):
         rows.first.get_by_test_id("remove-worker").click()
         expect(rows).to_have_count(left)
     until(lambda: system.project(name)["status"]["trainers"] == 0, "both are gone")
+
+
+def test_the_table_shows_everybody_or_only_my_own(visitor: Page, browser: Browser, system: Running) -> None:
+    name = project(system, "everybody")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    other = browser.new_page()
+    for page in (other, visitor):
+        page.goto(f"{system.master}/project/{name}")
+        page.get_by_test_id("add-worker").click()
+        expect(page.get_by_test_id("worker-total")).to_have_text(re.compile("^[1-9]"))
+    rows = visitor.get_by_test_id("roster-row")
+    expect(rows).to_have_count(2)
+    expect(rows.get_by_text("you", exact=True)).to_have_count(1)
+    visitor.get_by_test_id("show-mine").check(force=True)
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("you")
+    visitor.get_by_test_id("show-all").check(force=True)
+    expect(rows).to_have_count(2)
+    expect(visitor.get_by_test_id("engine")).to_contain_text(system.visitor.get("/api/config").json()["engine"][:8])
+    visitor.get_by_test_id("remove-worker").click()
+    visitor.get_by_test_id("show-mine").check(force=True)
+    expect(visitor.get_by_text("None of your workers computes for this project.")).to_be_visible()
+    other.context.close()
+
+
+def test_each_row_tells_role_and_data(owner: Page, system: Running) -> None:
+    name = project(system, "row by row")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_test_id("add-worker").click()
+    names = owner.locator(".my-workers .worker-name")
+    expect(names).to_have_text(["Worker 1", "Statistics"])  # the owner's page measures by itself
+    owner.get_by_test_id("add-worker").click()
+    expect(names).to_have_text(["Worker 1", "Statistics", "Worker 2"])
+    for called in ("Worker 1", "Statistics", "Worker 2"):
+        expect(owner.get_by_role("button", name=f"Remove {called}", exact=True)).to_be_visible()
+    rows = owner.get_by_test_id("roster-row")
+    expect(rows.filter(has_text="Trainer")).to_have_count(2)
+    expect(rows.filter(has_text="Statistics")).to_have_count(1)
+    every = system.project(name)["status"]["data_vectors"]
+
+    def told() -> list[list[int]]:
+        cells = rows.filter(has_text="Trainer").get_by_test_id("roster-data").all_inner_texts()
+        return [[int(figure.replace(",", "")) for figure in cell.split(" / ")] for cell in cells]
+
+    def agree() -> bool:
+        sums = [sum(column) for column in zip(*told(), strict=True)]
+        return sums == [every, every, system.project(name)["status"]["vectors"]]
+
+    until(agree, "allocated, cached and used add up to the data and to an iteration's vectors")
 
 
 def roles(system: Running, name: str) -> set[str]:
@@ -117,7 +164,7 @@ def test_the_intensity_is_tuned_at_once_and_remembered(visitor: Page, system: Ru
     visitor.get_by_test_id("add-worker").click()
     expect(visitor.get_by_test_id("roster-row")).to_have_count(1)
     visitor.get_by_test_id("intensity-gentle").check(force=True)
-    budget = visitor.get_by_test_id("roster-row").locator("td").nth(4)
+    budget = visitor.get_by_test_id("roster-budget")
 
     def budget_ms() -> float:
         return float(re.sub(r"[^\d.]", "", budget.inner_text()) or "0")

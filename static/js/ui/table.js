@@ -1,5 +1,5 @@
 // Everybody's workers, strongest first.
-import { count, milliseconds, wholePercent } from "./format.js";
+import { count, milliseconds, NONE, wholePercent } from "./format.js";
 import { html, useSignal } from "./preact.js";
 import { sentence, text } from "./text.js";
 
@@ -29,6 +29,7 @@ export function AllWorkers({ env, project }) {
       </div>
       ${rows.length ? html`<${Table} rows=${rows} me=${me} />` : html`<p class="panel-empty">${only.value === "mine" ? words.emptyMine : words.empty}</p>`}
       ${!!known?.more && only.value === "all" && html`<p class="table-foot">… ${words.more(known.more)}</p>`}
+      ${rows.length > 0 && html`<p class="table-foot" data-testid="engine">${words.engine(env.config.engine.slice(0, 8))}</p>`}
     </section>
   `;
 }
@@ -43,8 +44,9 @@ const Table = ({ rows, me }) => html`
       <thead>
         <tr>
           <th scope="col">${words.device}</th>
+          <th scope="col">${words.role}</th>
           <th scope="col">${words.state}</th>
-          <th scope="col" class="number">${words.data}</th>
+          <th scope="col" class="number of-data" title=${words.dataHint}>${words.data}</th>
           <th scope="col" class="number" title=${text.mine.powerHint}>${words.power}<span class="unit">/s</span></th>
           <th scope="col" class="number">${words.latency}</th>
           <th scope="col" class="number">${words.budget}</th>
@@ -59,20 +61,23 @@ const Table = ({ rows, me }) => html`
 `;
 
 /** @param {{row: WorkerRow, mine: boolean}} props */
-const Row = ({ row, mine }) => html`
+const Row = ({ row, mine }) => {
+  const trains = row.role === "trainer"; // the others hold nothing of the training
+  return html`
   <tr class=${mine ? "mine" : ""} data-testid="roster-row">
     <th scope="row">
       <span class="device-name">${row.device || `#${row.client}`}</span>${mine && html`<span class="tag">${words.you}</span>`}
-      ${row.role !== "trainer" && html`<span class="tag">${text.role[row.role] ?? row.role}</span>`}
     </th>
+    <td>${text.role[row.role] ?? row.role}</td>
     <td>
       <span class=${`dot ${row.state}`} aria-hidden="true"></span>${text.worker[row.state] ?? row.state}
       ${row.advice && html`<span class="advice">${sentence(row.advice)}</span>`}
     </td>
-    <td class="number">${count(row.cached)} / ${count(row.allocated)}</td>
-    <td class="number">${count(row.power)}</td>
+    <td class="number" data-testid="roster-data">${trains ? [row.allocated, row.cached, row.count].map(count).join(" / ") : NONE}</td>
+    <td class="number">${trains ? count(row.power) : NONE}</td>
     <td class="number">${milliseconds(row.latency_ms)}</td>
-    <td class="number">${milliseconds(row.budget_ms)}</td>
-    <td class="number">${wholePercent(row.share)}</td>
+    <td class="number" data-testid="roster-budget">${trains ? milliseconds(row.budget_ms) : NONE}</td>
+    <td class="number">${trains ? wholePercent(row.share) : NONE}</td>
   </tr>
-`;
+  `;
+};
