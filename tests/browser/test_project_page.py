@@ -174,6 +174,30 @@ def test_the_intensity_is_tuned_at_once_and_remembered(visitor: Page, system: Ru
     expect(visitor.get_by_test_id("intensity-gentle")).to_be_checked()
 
 
+def test_the_capacity_is_tuned_at_once_and_remembered(visitor: Page, system: Running) -> None:
+    name = project(system, "capacity")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.goto(f"{system.master}/project/{name}")
+    expect(visitor.get_by_test_id("capacity-usual")).to_be_checked()
+    every = system.project(name)["status"]["data_vectors"]
+    assert every > 1000
+
+    def allocated() -> int:
+        rows = system.visitor.get(f"/api/projects/{name}/workers").json()["rows"]
+        return sum(row["allocated"] for row in rows)
+
+    visitor.get_by_test_id("add-worker").click()
+    until(lambda: allocated() == every, "it holds all there is")
+    visitor.get_by_test_id("capacity-small").check(force=True)
+    until(lambda: 0 < allocated() <= 1000, "it holds what was allowed")
+    visitor.goto(f"{system.master}/join/{name}")
+    expect(visitor.get_by_test_id("capacity-small")).to_be_checked()
+    visitor.get_by_test_id("add-worker").click()
+    until(lambda: 0 < allocated() <= 1000, "it is allowed no more after a reload")
+    visitor.get_by_test_id("capacity-large").check(force=True)
+    until(lambda: allocated() == every, "and more again")
+
+
 def test_start_pause_reboot_and_remove(owner: Page, system: Running) -> None:
     name = project(system, "controlled")
     owner.goto(f"{system.master}/project/{name}")

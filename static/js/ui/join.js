@@ -2,7 +2,7 @@
 import { OnlyCharging, waits } from "./charging.js";
 import { count, percent, span, wholePercent } from "./format.js";
 import { Icon } from "./icons.js";
-import { addWorker, INTENSITIES, Intensity, myWorkers, shownState, Slept } from "./mine.js";
+import { addWorker, Capacity, INTENSITIES, Intensity, myWorkers, shownState, Slept } from "./mine.js";
 import { computing, useStateNews } from "./news.js";
 import { About, Problem } from "./parts.js";
 import { html, useEffect, useMemo } from "./preact.js";
@@ -40,6 +40,7 @@ export function JoinPage({ env, id }) {
         <${Slept} env=${env} />
         <${Contribution} mine=${mine} given=${given} computes=${computing(state)} status=${status} />
         <${Intensity} env=${env} mine=${mine} />
+        <${Capacity} env=${env} mine=${mine} />
         <${OnlyCharging} env=${env} />
         <p class="panel-lead" data-testid="hidden-tabs">${words.hidden[env.browser]}</p>
         ${env.live.refusal.value && html`<${Problem} onDismiss=${() => (env.live.refusal.value = null)}>${sentence(env.live.refusal.value.reason)}<//>`}

@@ -12,8 +12,12 @@ import { sentence, text } from "./text.js";
 
 const words = text.mine;
 
-/** What a worker is lent unless its owner says otherwise (DESIGN: 3,000 vectors and 100 MB). */
-const CAPACITY = { capacityVectors: 3000, capacityBytes: 100_000_000 };
+/** How much a worker may hold at once: 3,000 vectors and 100 MB unless its person says otherwise. */
+const CAPACITIES = [
+  { id: "small", gift: { capacityVectors: 1000, capacityBytes: 30_000_000 } },
+  { id: "usual", gift: { capacityVectors: 3000, capacityBytes: 100_000_000 } },
+  { id: "large", gift: { capacityVectors: 30_000, capacityBytes: 1_000_000_000 } },
+].map((one) => ({ ...one, label: count(one.gift.capacityVectors), hint: words.capacityHint(one.gift.capacityVectors, one.gift.capacityBytes) }));
 
 export const INTENSITIES = [
   { id: "gentle", share: 0.3, label: words.gentle, hint: words.gentleHint },
@@ -22,7 +26,7 @@ export const INTENSITIES = [
 ];
 
 /** How much this browser may keep of pictures; the middle one unless told. */
-export const QUOTAS = [100_000_000, 500_000_000, 2_000_000_000].map((size) => ({ id: String(size), bytes: size }));
+export const QUOTAS = [100_000_000, 500_000_000, 2_000_000_000].map((size) => ({ id: String(size), bytes: size, label: bytes(size), hint: words.quotaHint }));
 
 /** What was last chosen in this browser. @param {Env} env */
 export const chosenQuota = (env) => QUOTAS.find(({ id }) => id === env.recall("quota")) ?? QUOTAS[1];
@@ -30,8 +34,11 @@ export const chosenQuota = (env) => QUOTAS.find(({ id }) => id === env.recall("q
 /** The intensity last chosen on this device; phones begin gently. @param {Env} env */
 export const chosenIntensity = (env) => INTENSITIES.find(({ id }) => id === env.recall("intensity")) ?? INTENSITIES[env.phone ? 0 : 2];
 
+/** @param {Env} env */
+const chosenCapacity = (env) => CAPACITIES.find(({ id }) => id === env.recall("capacity")) ?? CAPACITIES[1];
+
 /** @param {Env} env @param {string} project */
-export const addWorker = (env, project) => env.live.add(project, { ...CAPACITY, intensity: chosenIntensity(env).share });
+export const addWorker = (env, project) => env.live.add(project, { ...chosenCapacity(env).gift, intensity: chosenIntensity(env).share });
 
 /** @param {Env} env @param {string} project */
 export const myWorkers = (env, project) => env.live.workers.value.filter((worker) => worker.project === project);
@@ -88,6 +95,7 @@ export function MyWorkers({ env, project }) {
       <button type="button" class="primary big" data-testid="add-worker" onClick=${() => add(1)}><${Icon} name="plus" />${words.add}</button>
       <${LendMore} env=${env} project=${project} add=${add} />
       <${Intensity} env=${env} mine=${mine} />
+      <${Capacity} env=${env} mine=${mine} />
       <p class="panel-lead">${words.lead}${elsewhere ? ` ${words.elsewhere(elsewhere)}` : ""}</p>
       <${Slept} env=${env} />
       <${Refusal} env=${env} />
@@ -136,45 +144,47 @@ function Refusal({ env }) {
 
 /** How much of the time this device computes; workers that run follow at once. @param {{env: Env, mine: MyWorker[]}} props */
 export function Intensity({ env, mine }) {
-  const chosen = useSignal(chosenIntensity(env).id);
-  const choose = (/** @type {string} */ id, /** @type {number} */ share) => {
-    chosen.value = id;
-    env.keep("intensity", id);
-    for (const { worker } of mine) env.live.tune(worker, { intensity: share });
-  };
-  const hint = INTENSITIES.find(({ id }) => id === chosen.value)?.hint;
-  return html`
-    <fieldset class="segments" aria-describedby="intensity-hint">
-      <legend>${words.intensity}</legend>
-      ${INTENSITIES.map(
-        ({ id, share, label }) => html`<label>
-          <input type="radio" name="intensity" value=${id} data-testid=${`intensity-${id}`} checked=${chosen.value === id} onChange=${() => choose(id, share)} />
-          <span>${label}</span>
-        </label>`,
-      )}
-      <p id="intensity-hint" class="segments-hint">${hint}</p>
-    </fieldset>
-  `;
+  const choose = (/** @type {typeof INTENSITIES[number]} */ { share }) => mine.forEach(({ worker }) => env.live.tune(worker, { intensity: share }));
+  return html`<${Choice} env=${env} name="intensity" legend=${words.intensity} options=${INTENSITIES} first=${chosenIntensity(env)} onChoose=${choose} />`;
+}
+
+/** How many pictures each worker holds in memory; workers that run follow at once. @param {{env: Env, mine: MyWorker[]}} props */
+export function Capacity({ env, mine }) {
+  const choose = (/** @type {typeof CAPACITIES[number]} */ { gift }) => mine.forEach(({ worker }) => env.live.tune(worker, gift));
+  return html`<${Choice} env=${env} name="capacity" legend=${words.capacity} options=${CAPACITIES} first=${chosenCapacity(env)} onChoose=${choose} />`;
 }
 
 /** How much this browser keeps for the next visit. @param {{env: Env}} props */
 function Quota({ env }) {
-  const chosen = useSignal(chosenQuota(env).id);
-  const choose = (/** @type {typeof QUOTAS[number]} */ quota) => {
-    chosen.value = quota.id;
-    env.keep("quota", quota.id);
-    env.live.keep(quota.bytes);
+  const choose = (/** @type {typeof QUOTAS[number]} */ quota) => env.live.keep(quota.bytes);
+  return html`<${Choice} env=${env} name="quota" legend=${words.quota} options=${QUOTAS} first=${chosenQuota(env)} onChoose=${choose} />`;
+}
+
+/** @typedef {{id: string, label: string, hint: string}} Option */
+
+/**
+ * One of three, which this browser remembers.
+ * @template {Option} T
+ * @param {{env: Env, name: string, legend: string, options: T[], first: T, onChoose: (option: T) => void}} props
+ */
+function Choice({ env, name, legend, options, first, onChoose }) {
+  const chosen = useSignal(first.id);
+  const choose = (/** @type {T} */ option) => {
+    chosen.value = option.id;
+    env.keep(name, option.id);
+    onChoose(option);
   };
+  const hint = options.find(({ id }) => id === chosen.value)?.hint;
   return html`
-    <fieldset class="segments" aria-describedby="quota-hint">
-      <legend>${words.quota}</legend>
-      ${QUOTAS.map(
-        (quota) => html`<label>
-          <input type="radio" name="quota" value=${quota.id} data-testid=${`quota-${quota.id}`} checked=${chosen.value === quota.id} onChange=${() => choose(quota)} />
-          <span>${bytes(quota.bytes)}</span>
+    <fieldset class="segments" aria-describedby=${`${name}-hint`}>
+      <legend>${legend}</legend>
+      ${options.map(
+        (option) => html`<label>
+          <input type="radio" name=${name} value=${option.id} data-testid=${`${name}-${option.id}`} checked=${chosen.value === option.id} onChange=${() => choose(option)} />
+          <span>${option.label}</span>
         </label>`,
       )}
-      <p id="quota-hint" class="segments-hint">${words.quotaHint}</p>
+      <p id=${`${name}-hint`} class="segments-hint">${hint}</p>
     </fieldset>
   `;
 }

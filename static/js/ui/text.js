@@ -176,6 +176,9 @@ export const text = {
     balancedHint: "60 % of the time: you hardly notice it",
     full: "Full",
     fullHint: "all of the time: the most gradients",
+    capacity: "Pictures at a time",
+    capacityHint: (/** @type {number} */ vectors, /** @type {number} */ size) =>
+      `up to ${count(vectors)} in the memory of each worker, and ${bytes(size)}; more keep a fast device busy`,
     pill: (/** @type {number} */ n) => plural(n, "worker", "workers"),
     pillLabel: (/** @type {number} */ n, /** @type {string} */ total) => `${plural(n, "worker", "workers")} of yours, ${total} vectors contributed`,
     leave: "Your workers stop when you leave.",
