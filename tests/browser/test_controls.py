@@ -69,6 +69,7 @@ def test_every_control_can_be_seen_named_and_hit(sized: Page, system: Running) -
         assert wrong(sized) == [], path
     sized.goto(system.master)
     sized.get_by_test_id("new-project").click()
+    expect(sized.get_by_test_id("project-name")).to_be_focused()
     for summary in sized.get_by_role("dialog").locator("summary").all():
         summary.click()
     assert wrong(sized) == [], "new project"

@@ -107,6 +107,7 @@ PRESETS = {
 
 def test_every_preset_is_one_that_the_server_takes(owner: Page, system: Running) -> None:
     owner.get_by_test_id("new-project").click()
+    expect(owner.get_by_test_id("project-name")).to_be_focused()
     presets = (
         owner.get_by_test_id("preset").locator("option:not([hidden])").evaluate_all("all => all.map(one => one.value)")
     )

@@ -66,6 +66,7 @@ def test_axe_finds_nothing_serious(theme: str, browser: Browser, system: Running
         assert findings(page, axe) == [], path
     page.goto(system.master)
     page.get_by_test_id("new-project").click()
+    expect(page.get_by_test_id("project-name")).to_be_focused()
     assert findings(page, axe) == [], "new project"
     context.close()
 

@@ -4,10 +4,12 @@ import { Icon } from "./icons.js";
 import { added, changed, isFree, moved, OPTIONS, PALETTE, readOption, removed, showOption } from "./layers.js";
 import { editing } from "./making/text.js";
 import { html, useSignal } from "./preact.js";
-import { activationBytes, describe, flops, parameterCount } from "./shapes.js";
+import { problemsOf } from "./making/checks.js";
+import { activationBytes, describe, flops, parameterCount, sources } from "./shapes.js";
 import { layerWords as learning } from "./training/text.js";
 import { text } from "./text.js";
 import { LearningFields, multiple } from "./tuning.js";
+import { TypedInput } from "./typed.js";
 
 /** @typedef {import("./types").Layer} Layer @typedef {import("./shapes.js").Row} Row @typedef {import("./layers.js").Option} Option */
 /** @typedef {{layers: Layer[], past: Layer[][], future: Layer[][]}} Edits */
@@ -26,6 +28,7 @@ const redone = ({ layers, past, future }) => ({ layers: future[0], past: [...pas
 /** @param {Props} props */
 export function LayerEditor({ edits, set, problem = "" }) {
   const rows = describe(edits.layers, ASSUMED_LABELS);
+  const problems = problemsOf(rows);
   const dragged = useSignal(-1);
   const over = useSignal(-1);
   const edit = (/** @type {Layer[]} */ layers) => set(step(edits, layers));
@@ -40,14 +43,14 @@ export function LayerEditor({ edits, set, problem = "" }) {
       <${Tools} edits=${edits} set=${set} />
       <ol class="editor-rows" onDragOver=${(/** @type {Event} */ event) => event.preventDefault()} onDrop=${drop}>
         ${rows.map(
-          (row, index) => html`<li
+          (_, index) => html`<li
             key=${index}
-            class=${`editor-row ${row.problem || named === index ? "bad" : ""} ${over.value === index && dragged.value >= 0 ? "over" : ""}`}
+            class=${`editor-row ${problems[index] || named === index ? "bad" : ""} ${over.value === index && dragged.value >= 0 ? "over" : ""}`}
             data-testid="layer-row"
             onDragEnter=${() => (over.value = index)}
           >
-            <${LayerRow} row=${row} index=${index} layers=${edits.layers} edit=${edit} move=${move} onDrag=${(/** @type {number} */ n) => (dragged.value = n)} />
-            ${(row.problem || named === index) && html`<p class="field-note bad" role="alert">${named === index ? problem : row.problem}</p>`}
+            <${LayerRow} rows=${rows} index=${index} layers=${edits.layers} edit=${edit} move=${move} onDrag=${(/** @type {number} */ n) => (dragged.value = n)} />
+            ${(problems[index] || named === index) && html`<p class="field-note bad" role="alert">${named === index ? problem : problems[index]}</p>`}
           </li>`,
         )}
       </ol>
@@ -68,8 +71,9 @@ const Tools = ({ edits, set }) => html`
   </div>
 `;
 
-/** @param {{row: Row, index: number, layers: Layer[], edit: (layers: Layer[]) => void, move: (from: number, to: number) => void, onDrag: (index: number) => void}} props */
-function LayerRow({ row, index, layers, edit, move, onDrag }) {
+/** @param {{rows: Row[], index: number, layers: Layer[], edit: (layers: Layer[]) => void, move: (from: number, to: number) => void, onDrag: (index: number) => void}} props */
+function LayerRow({ rows, index, layers, edit, move, onDrag }) {
+  const row = rows[index];
   const kind = words.kinds[row.layer.type] ?? row.layer.type;
   const name = `${kind} ${index}`;
   const free = isFree(layers, index);
@@ -82,10 +86,16 @@ function LayerRow({ row, index, layers, edit, move, onDrag }) {
       <span class="layer-type">${kind}<span class="layer-options">${row.name}${row.grows ? `, ${words.perLabel}` : ""}</span></span>
       <span class="layer-shape number">${row.shape.join("×") || NONE}<span class="layer-options">${row.parameters ? words.total(row.parameters) : ""}</span></span>
       ${free && html`<${Moves} name=${name} first=${index === 1} last=${index === layers.length - 2} up=${() => move(index, index - 1)} down=${() => move(index, index + 1)} drop=${() => edit(removed(layers, index))} />`}
+      ${!free && html`<span class="editor-moves none"></span>`}
     </div>
     ${OPTIONS[row.layer.type] &&
     html`<div class="editor-options">
-      ${OPTIONS[row.layer.type].map((option) => html`<${OptionField} key=${option.key} option=${option} of=${name} value=${row.layer[option.key]} set=${(/** @type {string} */ typed) => change(option, typed)} />`)}
+      ${OPTIONS[row.layer.type].map((option) => {
+        const given = { option, of: name, value: row.layer[option.key], set: (/** @type {string} */ typed) => change(option, typed) };
+        if (option.choices) return given.value !== undefined && html`<${ChoiceField} key=${option.key} ...${given} choices=${option.choices.map((id) => [id, editing.choice[id]])} />`;
+        if (option.earlier) return html`<${ChoiceField} key=${option.key} ...${given} choices=${sources(rows, index).map((source) => [source.name, whoIs(rows, source)])} />`;
+        return html`<${OptionField} key=${option.key} ...${given} />`;
+      })}
     </div>`}
     ${row.parameters > 0 && html`<${Learning} row=${row} name=${name} set=${(/** @type {Partial<Layer>} */ more) => edit(changed(layers, index, { type: row.layer.type, ...more }))} />`}
   `;
@@ -107,28 +117,28 @@ function Learning({ row, name, set }) {
   </details>`;
 }
 
-/** Enter takes what was typed; it must not send the whole form. @param {KeyboardEvent} event */
-function keepEnter(event) {
-  if (event.key !== "Enter") return;
-  event.preventDefault();
-  event.target?.dispatchEvent(new Event("change"));
-}
-
 /** @param {{option: Option, of: string, value: unknown, set: (typed: string) => void}} props */
 const OptionField = ({ option, of, value, set }) => html`
   <label>
     <span>${editing.option[option.key] ?? option.key}</span>
-    <input
-      type="text"
-      inputmode=${option.text ? "text" : "decimal"}
-      aria-label=${`${editing.option[option.key] ?? option.key}: ${of}`}
-      placeholder=${option.auto ? editing.auto : ""}
-      value=${showOption(value)}
-      onChange=${(/** @type {any} */ event) => set(event.target.value)}
-      onKeyDown=${keepEnter}
-    />
+    <${TypedInput} type="text" inputmode="decimal" aria-label=${`${editing.option[option.key] ?? option.key}: ${of}`} placeholder=${option.auto ? editing.auto : option.blank ?? (option.key === "stride" ? editing.asWindow : "")} value=${showOption(value)} set=${set} />
   </label>
 `;
+
+/** A layer as people call it. @param {Row[]} rows @param {Row} row */
+const whoIs = (rows, row) => `${words.kinds[row.layer.type] ?? row.layer.type} ${rows.indexOf(row)}`;
+
+/** What can be chosen; what was chosen and is no longer possible stands there, too. @param {{option: Option, of: string, value: unknown, choices: [string, string][], set: (typed: string) => void}} props */
+function ChoiceField({ option, of, value, choices, set }) {
+  const chosen = showOption(value);
+  const all = choices.some(([id]) => id === chosen) ? choices : [/** @type {[string, string]} */ ([chosen, chosen || editing.none]), ...choices];
+  return html`<label>
+    <span>${editing.option[option.key]}</span>
+    <select aria-label=${`${editing.option[option.key]}: ${of}`} value=${chosen} onChange=${(/** @type {any} */ event) => set(event.target.value)}>
+      ${all.map(([id, label]) => html`<option key=${id} value=${id}>${label}</option>`)}
+    </select>
+  </label>`;
+}
 
 /** @param {{name: string, first: boolean, last: boolean, up: () => void, down: () => void, drop: () => void}} props */
 const Moves = ({ name, first, last, up, down, drop }) => html`

@@ -20,10 +20,10 @@ export function NetworkTable({ layers, labels }) {
         </thead>
         <tbody>
           ${rows.map(
-            (row) => html`<tr class=${row.problem ? "bad" : ""}>
+            (row) => html`<tr>
               <td>
                 <span class="layer-type">${text.network.kinds[row.layer.type] ?? row.layer.type}</span>
-                <span class="layer-options">${row.problem || row.options || (row.grows ? text.network.perLabel : "")}</span>
+                <span class="layer-options">${row.options || (row.grows ? text.network.perLabel : "")}</span>
               </td>
               <td class="number left">${row.shape.join("×") || NONE}</td>
               <td class="number">${row.parameters ? count(row.parameters) : ""}</td>

@@ -13,10 +13,12 @@ const pool = (size) => ({ type: "max_pool", size, stride: size });
 const relu = { type: "relu" };
 const head = [{ type: "fully_connected" }, { type: "softmax" }];
 
-/** As the prototype had them: nothing is added around the picture, and sizes are rounded to the nearest. @param {number} filters @param {number} kernel @param {number} [stride] @returns {Layer[]} */
-const oldConv = (filters, kernel, stride = 1) => [{ type: "conv", filters, kernel, stride, rounding: "round" }, relu];
+/** As the prototype had them: nothing is added around the picture, and sizes are rounded to the nearest. @param {number} stride */
+const rounded = (stride) => (stride > 1 ? { stride, rounding: "round" } : { stride });
+/** @param {number} filters @param {number} kernel @param {number} [stride] @returns {Layer[]} */
+const oldConv = (filters, kernel, stride = 1) => [{ type: "conv", filters, kernel, ...rounded(stride) }, relu];
 /** @param {number} size @param {number} stride @returns {Layer} */
-const oldPool = (size, stride) => ({ type: "max_pool", size, stride, rounding: "round" });
+const oldPool = (size, stride) => ({ type: "max_pool", size, ...rounded(stride) });
 /** What its models B and C for CIFAR-100 begin with. */
 const cifar100 = [...oldConv(24, 5, 2), oldPool(3, 1), ...oldConv(64, 3, 2), oldPool(2, 1)];
 const papers = [...oldConv(16, 5), oldPool(3, 3), ...head];

@@ -1,7 +1,7 @@
 // Output sizes and parameter counts of a network, for display while it is being described. The server checks for real.
 
 /** @typedef {import("./types").Layer} Layer */
-/** @typedef {{layer: Layer, name: string, options: string, shape: number[], parameters: number, macs: number, grows: boolean, problem: string}} Row */
+/** @typedef {{layer: Layer, name: string, options: string, shape: number[], parameters: number, macs: number, grows: boolean, fits: boolean}} Row `fits`: its output has a size */
 
 /** @param {unknown} value @param {number} fallback @returns {[number, number]} */
 const pair = (value, fallback) => {
@@ -65,8 +65,11 @@ function options(layer) {
     .join(", ");
 }
 
+/** What a layer is called: by its place, unless it says. @param {Layer} layer @param {number} index */
+export const nameOf = (layer, index) => layer.name ?? `${layer.type}${index}`;
+
 /**
- * Every layer with its output size [width, height, channels] and parameters; a layer that cannot be shows why.
+ * Every layer with its output size [width, height, channels] and parameters; what comes after one that does not fit has no size.
  * @param {Layer[]} layers @param {number} labels how many labels to assume where the network grows with them
  * @returns {Row[]}
  */
@@ -75,13 +78,19 @@ export function describe(layers, labels) {
   let whole = true;
   return layers.map((layer, index) => {
     const made = { macs: 0, ...step(layer, from, labels) };
-    const possible = made.shape.every((n) => Number.isInteger(n) && n > 0);
-    const problem = possible || !whole ? "" : `It does not fit into ${from.join("×")}`;
-    const row = { layer, name: layer.name ?? `${layer.type}${index}`, options: options(layer), ...made, problem };
-    whole &&= possible;
+    const fits = made.shape.every((n) => Number.isInteger(n) && n > 0);
+    const row = { layer, name: nameOf(layer, index), options: options(layer), ...made, fits: fits || !whole };
+    whole &&= fits;
     from = made.shape;
     return whole ? row : { ...row, shape: [], parameters: 0, macs: 0 };
   });
+}
+
+/** The earlier layers whose output can be added to what comes in at a place, the nearest first; what comes in itself is none. @param {Row[]} rows @param {number} index */
+export function sources(rows, index) {
+  const size = rows[index - 1].shape.join();
+  const earlier = rows.slice(0, index - 1).filter(({ shape }) => size && shape.join() === size);
+  return earlier.reverse();
 }
 
 /** @param {Row[]} rows */

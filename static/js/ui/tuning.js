@@ -3,6 +3,7 @@ import { html } from "./preact.js";
 import { describe } from "./shapes.js";
 import { layerWords as words } from "./training/text.js";
 import { text } from "./text.js";
+import { TypedInput } from "./typed.js";
 
 /** @typedef {import("./types").Layer} Layer */
 /** @typedef {{learning_rate?: string, l2?: string, frozen?: boolean}} Tuning what was typed */
@@ -53,10 +54,10 @@ export const TunedLayers = ({ layers, labels, tunings, set }) => html`
  * @param {{name: string, rate: string, decay: string, frozen: boolean, change: (more: Tuning) => void}} props
  */
 export function LearningFields({ name, rate, decay, frozen, change }) {
-  const value = (/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).value;
+  const number = { type: "number", min: "0", step: "any", inputmode: "decimal", disabled: frozen };
   return html`
-    <label><span>${words.rate}</span><input type="number" min="0" step="any" inputmode="decimal" data-testid=${`rate-${name}`} aria-label=${words.rateOf(name)} value=${rate} disabled=${frozen} onChange=${(/** @type {Event} */ event) => change({ learning_rate: value(event) })} /></label>
-    <label><span>${words.decay}</span><input type="number" min="0" step="any" inputmode="decimal" data-testid=${`decay-${name}`} aria-label=${words.decayOf(name)} value=${decay} disabled=${frozen} onChange=${(/** @type {Event} */ event) => change({ l2: value(event) })} /></label>
+    <label><span>${words.rate}</span><${TypedInput} ...${number} data-testid=${`rate-${name}`} aria-label=${words.rateOf(name)} value=${rate} set=${(/** @type {string} */ learning_rate) => change({ learning_rate })} /></label>
+    <label><span>${words.decay}</span><${TypedInput} ...${number} data-testid=${`decay-${name}`} aria-label=${words.decayOf(name)} value=${decay} set=${(/** @type {string} */ l2) => change({ l2 })} /></label>
     <label><input type="checkbox" data-testid=${`frozen-${name}`} aria-label=${words.frozenOf(name)} checked=${frozen} onChange=${(/** @type {Event} */ event) => change({ frozen: /** @type {HTMLInputElement} */ (event.target).checked })} /><span>${words.frozen}</span></label>
   `;
 }

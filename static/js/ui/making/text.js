@@ -49,9 +49,33 @@ export const editing = {
     rate: "rate",
     slope: "slope",
     groups: "groups",
-    from: "from",
+    from: "adds",
+    rounding: "rounding",
   }),
   auto: "labels",
+  none: "choose …",
+  asWindow: "size",
+  choice: /** @type {Record<string, string>} */ ({ floor: "down", round: "nearest" }),
+};
+
+/** What can be seen to be wrong with a layer, at its place. */
+export const problems = {
+  unknown: (/** @type {string} */ type) => `There is no layer of the type ${type}: remove it.`,
+  input: "A network has one input, and it is the first layer.",
+  loss: "A network ends with one softmax or squared error, and nothing follows it.",
+  twice: (/** @type {string} */ name) => `Two layers have the name ${name}: one of them needs another.`,
+  secondGrows: (/** @type {string} */ name) => `Only one layer may have one output per label, and ${name} has: give this one a number.`,
+  afterGrowth: (/** @type {string} */ name) => `It cannot follow ${name}, which grows with the labels: move it up.`,
+  whole: (/** @type {string} */ key, /** @type {number} */ low) => `Its ${key} must be a whole number, ${low} or more.`,
+  share: (/** @type {string} */ key, /** @type {boolean} */ below) => `Its ${key} must be a number from 0 to ${below ? "just below 1" : "1"}.`,
+  padding: "Its padding must be smaller than its window.",
+  pictures: "Pictures have at least one pixel each way.",
+  groups: (/** @type {number} */ channels, /** @type {number} */ groups) => `${channels} channels cannot be divided into ${groups} groups: choose a divisor.`,
+  fits: (/** @type {string} */ size) => `It does not fit into ${size}: make it smaller, or add padding.`,
+  flat: (/** @type {string} */ size) => `It needs one value per label, but gets ${size}: put a fully connected layer before it.`,
+  source: (/** @type {string} */ size) => `Choose which earlier layer is added; it must have the size ${size}.`,
+  noSource: (/** @type {string} */ size) => `No earlier layer has the size ${size}, so there is nothing to add: move it, or put another layer before it.`,
+  unequal: (/** @type {string} */ name, /** @type {string} */ theirs, /** @type {string} */ ours) => `${name} has the size ${theirs}, but what comes in is ${ours}: choose another layer.`,
 };
 
 /** Name and one line of each preset. @type {Record<string, [string, string]>} */
