@@ -1,6 +1,6 @@
 /* Notices that this device or tab slept: timers did not run, the clock did. */
 
-const TICK_MS = 5000;
+const TICK_MS = 1000; // what it is told is short by so much at most
 const SLEPT_MS = 5000; // more than a busy device delays a timer
 
 /**

@@ -124,14 +124,26 @@ def test_a_suspended_browser_does_not_stop_the_others_and_rejoins(tmp_path: Path
             page = browser.new_page()
             open_project(page, system)
             add_workers(page, 1)
+        watcher = asleep.new_page()
+        open_project(watcher, system)
+        expect(watcher.get_by_test_id("connection")).to_have_attribute("data-state", "open")
         until(lambda: system.project()["status"]["trainers"] == 2, "both workers train")
         renderers = processes(asleep, "renderer")
         assert renderers
+        began = time.monotonic()
         suspend(renderers)
         try:
             assert_on_time(system, system.iteration(), 8)
+            slept = time.monotonic() - began
         finally:
             resume(renderers)
+        expect(watcher.get_by_text(re.compile(r"^This tab slept for \d+\ss\.$"))).to_be_visible()
+        told = page.get_by_text(re.compile(r"^This tab slept for \d+\ss\. Your workers go on now\.$"))
+        expect(told).to_be_visible()
+        said = int(re.sub(r"\D", "", told.inner_text()))
+        assert slept - 2 <= said <= time.monotonic() - began
+        page.get_by_role("button", name="Dismiss").click()
+        expect(told).to_be_hidden()
         row = page.get_by_test_id("worker-row").first
         expect(row.get_by_test_id("worker-state")).to_have_attribute(
             "data-state", re.compile("working|saturated"), timeout=20_000

@@ -132,7 +132,7 @@ function usePending(n) {
 /** @param {{env: Env}} props */
 export function Slept({ env }) {
   const ms = env.live.slept.value;
-  return ms ? html`<${Hint} onDismiss=${() => (env.live.slept.value = 0)}>${text.slept(ms / 1000)}<//>` : null;
+  return ms ? html`<${Hint} onDismiss=${() => (env.live.slept.value = 0)}>${text.slept(ms / 1000, env.live.workers.value.length)}<//>` : null;
 }
 
 /** @param {{env: Env}} props */
