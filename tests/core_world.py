@@ -87,6 +87,7 @@ class Browser:
     received_at: dict[str, float] = field(default_factory=dict)
     refused: list[m.Refused] = field(default_factory=list)
     shown: list[m.Status] = field(default_factory=list)
+    rosters: list[m.Roster] = field(default_factory=list)
 
 
 @dataclass
@@ -331,6 +332,8 @@ class World:
             case m.Status():
                 assert len(wire.encode(message)) <= 1024
                 browser.shown.append(message)
+            case m.Roster():
+                browser.rosters.append(message)
 
     def assigned(self, browser: Browser, assign: m.Assign) -> None:
         before = browser.assigns.get(assign.worker)

@@ -1,5 +1,6 @@
 """What is shown, and how often: status, roster, snapshots for those who only look."""
 
+from mlitb import wire
 from mlitb.core import messages as m
 from mlitb.core.events import Broadcast, Log
 from mlitb.core.members import Trainer
@@ -42,6 +43,39 @@ def test_a_roster_shows_the_strongest_hundred_and_all_of_ones_own(world: World) 
     assert [row.client for row in weakest.rows][:2] == [everyone[-1].number, everyone[0].number]
     assert (len(weakest.rows), weakest.more) == (101, 19)
     assert len(world.master.roster("p", everyone[0].number, 0.0).rows) == 100
+
+
+def test_others_are_shown_to_who_asks_for_the_table_and_ones_own_to_everyone(world: World) -> None:
+    worker, other, reader = world.worker(), world.worker(), world.connect()
+    world.say(worker, m.Watch("p"))
+    world.say(reader, m.Watch("p"))
+    assert [row.client for row in worker.rosters[-1].rows] == [worker.number]
+    assert worker.rosters[-1].more == 1
+    assert len(reader.rosters[-1].rows) == 0
+    world.say(reader, m.Watch("p", table=True))
+    assert {row.client for row in world.master.roster("p", reader.number, 0.0).rows} == {worker.number, other.number}
+    assert reader.rosters[-1] == world.master.roster("p", reader.number, 0.0)
+    world.say(worker, m.Leave(1))
+    world.later(2.0)
+    assert len(worker.rosters[-1].rows) == 0
+
+
+def test_tables_take_a_bounded_share_of_the_link_however_many_read_them(world: World) -> None:
+    for _ in range(100):
+        world.worker()
+    readers = [world.connect() for _ in range(400)]
+    for reader in readers:
+        world.say(reader, m.Watch("p", table=True))
+    before, begun = {reader.number: (len(reader.rosters), len(reader.shown)) for reader in readers}, world.now
+    while world.now < begun + 60:
+        for browser in world.browsers.values():
+            if browser.orders and not world.project().crew.browsers[browser.number].answered:
+                world.answer(browser)
+        world.later(1.1)
+        world.step()
+    sent = sum(len(wire.encode(roster)) for reader in readers for roster in reader.rosters[before[reader.number][0] :])
+    assert 0.2e6 < sent / 60 < 2.5e6
+    assert all(len(reader.shown) - before[reader.number][1] > 45 for reader in readers), "the status still comes"
 
 
 def test_trackers_get_the_newest_when_free_and_nothing_twice(world: World) -> None:

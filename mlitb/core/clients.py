@@ -44,9 +44,10 @@ class Client:
 class Show:
     """Who watches a project, and whether there is something new to show."""
 
-    watchers: dict[int, None] = field(default_factory=dict)  # in order
+    watchers: dict[int, bool] = field(default_factory=dict)  # in order; whether they want the table
     changed: bool = False
     shown_at: float = 0.0
+    tables_from: float = 0.0  # before, no table is sent again
 
 
 class Clients:
@@ -100,13 +101,13 @@ class Clients:
         client = self.by_number.get(number)
         return client.identity.number if client and client.identity else -1
 
-    def watch(self, client: Client, project: str) -> None:
+    def watch(self, client: Client, project: str, table: bool = False) -> None:
         """Let a client watch one project, or none."""
         if client.watches in self.shows:
             self.shows[client.watches].watchers.pop(client.number, None)
         client.watches = project
         if project:
-            self.shows.setdefault(project, Show()).watchers[client.number] = None
+            self.shows.setdefault(project, Show()).watchers[client.number] = table
 
     def changed(self, project: str) -> None:
         """Note that there is something new to show of a project."""

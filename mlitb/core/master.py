@@ -65,6 +65,9 @@ from mlitb.core.refusal import Refusal
 SHOW_EVERY_S = 1.0
 """Status and roster go to those who watch at most so often."""
 
+TABLES_BYTES_S, ROW_BYTES = 2e6, 250
+"""What all workers tables of a project may take of the server's link, bytes a second, and what a row takes of it."""
+
 SAVE_EVERY_S = 10.0
 MAX_HELD = 20_000
 """Shards that a browser may say it has cached: 20 GB at the most."""
@@ -256,10 +259,10 @@ class Master:
     def _watch(self, client: Client, watch: Watch, _event: Received) -> None:
         if watch.project:
             self._known(watch.project)
-        self._clients.watch(client, watch.project)
+        self._clients.watch(client, watch.project, watch.table)
         if watch.project:
             self._send(client, self.status(watch.project, self._now))
-            self._send(client, self.roster(watch.project, client.number, self._now))
+            self._show_rows(views.Table(self._projects[watch.project]), client.number, watch.table)
 
     def _holds(self, client: Client, holds: Holds, _event: Received) -> None:
         if len(holds.shards) > MAX_HELD:
@@ -397,9 +400,18 @@ class Master:
                 continue
             show.changed, show.shown_at = False, self._now
             status, table = self.status(name, self._now), views.Table(self._projects[name])
-            for number in show.watchers:
+            tables = self._now >= show.tables_from
+            if tables:
+                readers = sum(show.watchers.values())
+                show.tables_from = self._now + readers * table.rows * ROW_BYTES / TABLES_BYTES_S
+            for number, wanted in show.watchers.items():
                 self._out.append(Send(number, status))
-                self._out.append(Send(number, table.roster(self._clients.identity_number(number))))
+                if tables or not wanted:
+                    self._show_rows(table, number, wanted)
+
+    def _show_rows(self, table: views.Table, client: int, everyone: bool) -> None:
+        identity = self._clients.identity_number(client)
+        self._out.append(Send(client, table.roster(identity) if everyone else table.own(identity)))
 
 
 def _attached(manifest: Mapping[str, Any]) -> str:

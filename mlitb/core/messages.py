@@ -31,9 +31,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Send me this project's Status (at most once a second); an empty id stops it."""
+    """Send me this project's Status (at most once a second) and the rows of my workers; an empty id stops it."""
 
     project: str
+    table: bool = False  # the workers of others, too; the more ask for them, the seldomer they come
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,7 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The workers of a watched project, at most once a second: your own all, of others the strongest hundred."""
+    """The workers of a watched project: your own all, of others the strongest hundred, if you asked for the table."""
 
     project: str
     rows: tuple[WorkerRow, ...]

@@ -75,18 +75,31 @@ class Table:
         self._shown = {place for place, _ in strongest}
         rows = tuple(_row(project, *who, self._total) for _, who in strongest)
         self._top = Roster(project.id, rows, len(self._everyone) - len(rows))
-        self._below: dict[int, list[int]] = {}  # identity -> places of workers that are not among the strongest
+        self._nobody = Roster(project.id, (), len(self._everyone))
+        self._own: dict[int, list[int]] = {}  # identity -> places of its workers
         for place, (browser, _) in enumerate(self._everyone):
-            if place not in self._shown:
-                self._below.setdefault(browser.identity, []).append(place)
+            self._own.setdefault(browser.identity, []).append(place)
+
+    @property
+    def rows(self) -> int:
+        """Count the rows that everyone is shown."""
+        return len(self._top.rows)
 
     def roster(self, identity: int) -> Roster:
         """Give one watcher's view: the strongest hundred and all of their own.
 
         Everyone who has none below gets the same object, so that it can be encoded once.
         """
-        own = tuple(_row(self._project, *self._everyone[place], self._total) for place in self._below.get(identity, ()))
+        own = self._rows([place for place in self._own.get(identity, ()) if place not in self._shown])
         return Roster(self._top.project, (*own, *self._top.rows), self._top.more - len(own)) if own else self._top
+
+    def own(self, identity: int) -> Roster:
+        """Give only their own."""
+        rows = self._rows(self._own.get(identity, []))
+        return Roster(self._top.project, rows, len(self._everyone) - len(rows)) if rows else self._nobody
+
+    def _rows(self, places: list[int]) -> tuple[WorkerRow, ...]:
+        return tuple(_row(self._project, *self._everyone[place], self._total) for place in places)
 
 
 def _power(worker: Worker) -> float:

@@ -39,6 +39,7 @@ export class Boss {
     /** @type {Map<string, LocalProject>} */
     this.projects = new Map();
     this.watched = "";
+    this.table = false; // whether the page shows the workers of others, too
     this.client = -1;
     this.resume = "";
     /** @type {Map<string, number>} how many bytes must have left for a project's last vector to be gone */
@@ -52,7 +53,7 @@ export class Boss {
     });
     this.pulse = new Pulse(
       surroundings.later,
-      () => this.watched && this.tell("Watch", {project: this.watched}),
+      () => this.watched && this.watch(),
       () => this.watched && this.socket.restart("the server has been silent for too long"),
     );
     this.crew = new Crew(surroundings, config.data_url, {
@@ -154,7 +155,7 @@ export class Boss {
     this.socket.settle();
     this.pulse.start();
     this.show({type: "welcome", client, owner});
-    if (this.watched) this.tell("Watch", {project: this.watched});
+    if (this.watched) this.watch();
     this.crew.rejoin();
   }
 
@@ -237,13 +238,18 @@ export class Boss {
 
   // -------------------------------------------------------------------------------------------------- the page
 
+  watch() {
+    this.tell("Watch", {project: this.watched, table: this.table});
+  }
+
   /** @returns {import("./port.js").Handlers} */
   pageHandlers() {
     const {crew} = this;
     return {
-      watch: ({project}) => {
+      watch: ({project, table = false}) => {
         this.watched = project;
-        if (this.welcomed) this.tell("Watch", {project});
+        this.table = table;
+        if (this.welcomed) this.watch();
       },
       add: message => crew.add(message),
       tune: ({worker, ...wish}) => crew.tune(crew.known(worker), wish),

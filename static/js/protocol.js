@@ -18,7 +18,7 @@ const SPACE = 0x20;
 /** @typedef {"start" | "pause" | "reboot" | "set" | "remove"} Action */
 /** @typedef {"waiting" | "joining" | "ready" | "working" | "saturated" | "paused" | "silent" | "failed"} WorkerState */
 /** @typedef {{type: "Hello", protocol: number, engine: string, resume?: string, device?: string}} Hello */
-/** @typedef {{type: "Watch", project: string}} Watch */
+/** @typedef {{type: "Watch", project: string, table: boolean}} Watch */
 /** @typedef {{type: "Join", project: string, worker: number, role?: Role, capacity_vectors?: number, capacity_bytes?: number, intensity?: number}} Join */
 /** @typedef {{type: "Tune", worker: number, capacity_vectors?: number, capacity_bytes?: number, intensity?: number, paused?: boolean}} Tune */
 /** @typedef {{type: "Leave", worker: number}} Leave */

@@ -94,11 +94,11 @@ const whole = (boss, listeners) => ({
 /** @param {{postMessage(message: object): void}} boss @param {Heard} live */
 function wishes(boss, live) {
   return {
-    /** @param {string} project */
-    watch(project) {
+    /** @param {string} project @param {boolean} [table] whether the workers of others are shown, too */
+    watch(project, table = false) {
       live.status.value = null;
       live.roster.value = null;
-      boss.postMessage({ type: "watch", project });
+      boss.postMessage({ type: "watch", project, table });
     },
     /** @param {string} project @param {import("./types").Gift} gift */
     add: (project, gift) => boss.postMessage({ type: "add", project, role: "trainer", ...gift }),

@@ -22,8 +22,11 @@ import { useUpload } from "./upload.js";
 
 /** @typedef {import("./types").Env} Env @typedef {import("./types").Project} Project @typedef {import("./types").Status} Status */
 
-/** The project as the server describes it; read again when the number of labels or its state changes. @param {Env} env @param {string} id */
-export function useProject(env, id) {
+/**
+ * The project as the server describes it; read again when the number of labels or its state changes.
+ * @param {Env} env @param {string} id @param {boolean} [table] whether the page shows the workers of others, too
+ */
+export function useProject(env, id, table = false) {
   const project = useSignal(/** @type {Project | null} */ (null));
   const problem = useSignal("");
   const load = () =>
@@ -37,7 +40,7 @@ export function useProject(env, id) {
   const live = env.live.status.value;
   const status = live?.project === id ? live : project.value?.status ?? null;
   useEffect(() => void load(), [id, status?.labels, status?.data_vectors, status?.period, status?.test_vectors]);
-  useEffect(() => env.live.watch(id), [id]);
+  useEffect(() => env.live.watch(id, table), [id]);
   return { project: project.value, status, problem: problem.value, load };
 }
 
@@ -46,7 +49,7 @@ export const aboutOf = (env, id) => (env.named?.id === id ? env.named.about : nu
 
 /** @param {{env: Env, id: string}} props */
 export function ProjectPage({ env, id }) {
-  const { project, status, problem, load } = useProject(env, id);
+  const { project, status, problem, load } = useProject(env, id, true);
   const trouble = useSignal("");
   const history = useHistory(env, id);
   const name = project?.name ?? (env.named?.id === id ? env.named.name : "");

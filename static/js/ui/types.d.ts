@@ -244,7 +244,7 @@ export interface Live {
   report: Signal<import("./statistics/types").Evaluated | null>;
   /** For how many milliseconds this tab slept, when it woke; 0: it did not, or that was read. */
   slept: Signal<number>;
-  watch(project: string): void;
+  watch(project: string, table?: boolean): void;
   add(project: string, gift: Gift): void;
   tune(worker: number, change: Partial<Gift> & { paused?: boolean }): void;
   remove(worker: number): void;

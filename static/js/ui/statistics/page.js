@@ -25,7 +25,7 @@ const CURVES = FIGURES.filter(({ key }) => key === "error" || key === "loss");
 
 /** @param {{env: Env, id: string}} props */
 export function StatisticsPage({ env, id }) {
-  const { project, status, problem } = useProject(env, id);
+  const { project, status, problem } = useProject(env, id, true);
   const name = project?.name ?? (env.named?.id === id ? env.named.name : "");
   useEffect(() => env.title(words.title(name)), [name]);
   useEvaluator(env, id, (project?.test.vectors ?? 0) > 0);
