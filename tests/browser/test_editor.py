@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from benchmarks.engine import NETS
 from mlitb.core.network import plan
 from mlitb.core.refusal import Refusal
 from tests.running import Running
@@ -84,6 +85,37 @@ def test_a_skip_with_nothing_to_add_says_so(owner: Page) -> None:
     rows = editor(owner, "linear")
     owner.get_by_test_id("add-add").click()
     expect(rows.nth(1).get_by_role("alert")).to_contain_text("No earlier layer has the size 28×28×1")
+
+
+def test_operations_and_memory_are_those_that_were_documented(owner: Page) -> None:
+    """The three nets of the engine's benchmark: 1.44, 21.1 and 151.4 MFLOP a vector."""
+    told = """async nets => {
+      const {describe, flopsOf, bytesOf, sum} = await import("/static/js/ui/shapes.js");
+      return nets.map(net => describe(net, 10)).map(rows => [sum(flopsOf(rows)), flopsOf(rows)[1], bytesOf(rows)[1]]);
+    }"""
+    found = owner.evaluate(told, list(NETS.values()))
+    assert [round(flop / 1e6, places) for (flop, _, _), places in zip(found, (2, 1, 1), strict=True)] == [
+        1.44,
+        21.1,
+        151.4,
+    ]
+    assert found[0][1:] == [4 * 28 * 28 * 25 * 16, 8 * 28 * 28 * 16], "of the first layer: no gradient of its input"
+
+
+def test_each_layer_tells_what_it_costs(owner: Page, system: Running) -> None:
+    rows = editor(owner, "mnist")
+    conv = ["conv1", "416 parameters", "0.92 MFLOP", "73.7 KB"]
+    expect(rows.nth(1).get_by_test_id("layer-figures").locator("span")).to_have_text(conv)
+    expect(rows.nth(2).get_by_test_id("layer-figures").locator("span")).to_have_text(["relu2", "73.7 KB"])
+    last = ["fully_connected4, one output per label", "10,250 parameters", "61 kFLOP", "80 B"]
+    expect(rows.nth(4).get_by_test_id("layer-figures").locator("span")).to_have_text(last)
+    expect(owner.get_by_test_id("network-total")).to_contain_text("0.98 MFLOP and 162 KB for each picture")
+    owner.goto(f"{system.master}/project/digits")
+    owner.locator("summary", has_text="Network").click()
+    cells = owner.locator("table.layers tbody tr").nth(1).locator("td")
+    expect(cells.nth(2)).to_have_text("160")
+    expect(cells.nth(3)).to_have_text("37 kFLOP")
+    expect(cells.nth(4)).to_have_text("8.2 KB")
 
 
 def editor(owner: Page, preset: str) -> Locator:

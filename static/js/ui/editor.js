@@ -5,7 +5,7 @@ import { added, changed, isFree, moved, OPTIONS, PALETTE, readOption, removed, s
 import { editing } from "./making/text.js";
 import { html, useSignal } from "./preact.js";
 import { problemsOf } from "./making/checks.js";
-import { activationBytes, describe, flops, parameterCount, sources } from "./shapes.js";
+import { bytesOf, describe, flopsOf, parameterCount, sources, sum } from "./shapes.js";
 import { layerWords as learning } from "./training/text.js";
 import { text } from "./text.js";
 import { LearningFields, multiple } from "./tuning.js";
@@ -83,11 +83,12 @@ function LayerRow({ rows, index, layers, edit, move, onDrag }) {
       ${free
         ? html`<span class="grip" draggable="true" title=${editing.drag} aria-hidden="true" onDragStart=${() => onDrag(index)} onDragEnd=${() => onDrag(-1)}>⠿</span>`
         : html`<span class="grip none" aria-hidden="true"></span>`}
-      <span class="layer-type">${kind}<span class="layer-options">${row.name}${row.grows ? `, ${words.perLabel}` : ""}</span></span>
-      <span class="layer-shape number">${row.shape.join("×") || NONE}<span class="layer-options">${row.parameters ? words.total(row.parameters) : ""}</span></span>
+      <span class="layer-type">${kind}</span>
+      <span class="layer-shape number">${row.shape.join("×") || NONE}</span>
       ${free && html`<${Moves} name=${name} first=${index === 1} last=${index === layers.length - 2} up=${() => move(index, index - 1)} down=${() => move(index, index + 1)} drop=${() => edit(removed(layers, index))} />`}
       ${!free && html`<span class="editor-moves none"></span>`}
     </div>
+    <${Figures} rows=${rows} index=${index} />
     ${OPTIONS[row.layer.type] &&
     html`<div class="editor-options">
       ${OPTIONS[row.layer.type].map((option) => {
@@ -99,6 +100,20 @@ function LayerRow({ rows, index, layers, edit, move, onDrag }) {
     </div>`}
     ${row.parameters > 0 && html`<${Learning} row=${row} name=${name} set=${(/** @type {Partial<Layer>} */ more) => edit(changed(layers, index, { type: row.layer.type, ...more }))} />`}
   `;
+}
+
+/** What a layer is called, and what it costs. @param {{rows: Row[], index: number}} props */
+function Figures({ rows, index }) {
+  const { name, grows, parameters, macs, shape } = rows[index];
+  const figures = [
+    [grows ? `${name}, ${words.perLabel}` : name, ""],
+    [parameters ? words.total(parameters) : "", ""],
+    [macs ? flop(flopsOf(rows)[index]) : "", words.flopHint],
+    [shape.length ? bytes(bytesOf(rows)[index]) : "", words.memoryHint],
+  ];
+  return html`<p class="editor-figures" data-testid="layer-figures">
+    ${figures.filter(([figure]) => figure).map(([figure, hint]) => html`<span title=${hint || null}>${figure}</span>`)}
+  </p>`;
 }
 
 /** How this layer learns; closed, because most networks do without. @param {{row: Row, name: string, set: (more: Partial<Layer>) => void}} props */
@@ -161,5 +176,5 @@ const Palette = ({ edit, layers }) => html`
 
 /** @param {{rows: Row[]}} props */
 const Totals = ({ rows }) => html`
-  <p class="table-foot" data-testid="network-total">${words.atLeast(parameterCount(rows))}; ${words.cost(flop(flops(rows)), bytes(activationBytes(rows)))}</p>
+  <p class="table-foot" data-testid="network-total">${words.atLeast(parameterCount(rows))}; ${words.cost(flop(sum(flopsOf(rows))), bytes(sum(bytesOf(rows))))}</p>
 `;

@@ -40,7 +40,10 @@ export function bytes(n) {
 }
 
 /** Floating-point operations. @param {number} n */
-export const flop = (n) => (n >= 1e9 ? `${(n / 1e9).toFixed(1)}${NARROW}GFLOP` : `${(n / 1e6).toFixed(n < 1e7 ? 2 : 1)}${NARROW}MFLOP`);
+export function flop(n) {
+  if (n >= 999.5e6) return `${(n / 1e9).toFixed(1)}${NARROW}GFLOP`;
+  return n >= 99_950 ? `${(n / 1e6).toFixed(n < 9.995e6 ? 2 : 1)}${NARROW}MFLOP` : `${(n / 1e3).toFixed(n < 9995 ? 1 : 0)}${NARROW}kFLOP`;
+}
 
 const clock = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
 

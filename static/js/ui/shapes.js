@@ -96,11 +96,17 @@ export function sources(rows, index) {
 /** @param {Row[]} rows */
 export const parameterCount = (rows) => rows.reduce((sum, row) => sum + row.parameters, 0);
 
-/** Floating-point operations of one picture, forward and backward; the first layer needs no input gradient. @param {Row[]} rows */
-export const flops = (rows) => rows.filter((row) => row.macs).reduce((sum, row, index) => sum + (index ? 6 : 4) * row.macs, 0);
+/** Floating-point operations of each layer for one picture, forward and backward; the first that multiplies needs no gradient of its input. @param {Row[]} rows */
+export function flopsOf(rows) {
+  const first = rows.findIndex(({ macs }) => macs);
+  return rows.map(({ macs }, index) => (index === first ? 4 : 6) * macs);
+}
 
-/** Bytes of all activations and their gradients for one picture, as float32. @param {Row[]} rows */
-export const activationBytes = (rows) => rows.reduce((sum, row) => sum + 8 * row.shape.reduce((n, side) => n * side, row.shape.length ? 1 : 0), 0);
+/** Bytes of each layer's activations and their gradients for one picture, as float32. @param {Row[]} rows */
+export const bytesOf = (rows) => rows.map(({ shape }) => (shape.length ? 8 * shape.reduce((n, side) => n * side, 1) : 0));
+
+/** @param {number[]} values */
+export const sum = (values) => values.reduce((all, value) => all + value, 0);
 
 /** @param {Layer[]} layers @returns {import("./types").Size} */
 export function inputSize(layers) {

@@ -333,6 +333,10 @@ export const text = {
     total: (/** @type {number} */ n) => `${plural(n, "parameter", "parameters")}`,
     atLeast: (/** @type {number} */ n) => `${count(n)} parameters with 10 labels`,
     perLabel: "one output per label",
+    operations: "Operations",
+    memory: "Memory",
+    flopHint: "Floating-point operations for one picture, forward and backward",
+    memoryHint: "What goes out of the layer and comes back as a gradient, for one picture",
     cost: (/** @type {string} */ flop, /** @type {string} */ memory) => `${flop} and ${memory} for each picture`,
     kinds: /** @type {Record<string, string>} */ ({
       input: "Input",
