@@ -1,11 +1,13 @@
 """The volunteer's page: one button, a kiosk, and always why it is not computing."""
 
 import re
+from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, BrowserType, Page, Route, expect
 
-from tests.running import Running, until
+from tests.running import Running, running, until
 
+from .chromium import launch
 from .pages import project
 
 COMPUTES = re.compile("working|saturated")
@@ -214,6 +216,18 @@ def test_where_a_browser_does_not_tell_of_the_charger_the_page_says_so(visitor: 
     visitor.goto(f"{system.master}/join/digits")
     expect(visitor.get_by_test_id("charging-unknown")).to_contain_text("does not tell whether the device is charging")
     expect(visitor.get_by_test_id("only-charging")).to_have_count(0)
+
+
+def test_over_plain_http_the_page_names_what_would_tell_of_the_charger(tmp_path: Path, chromium: BrowserType) -> None:
+    options, flags = ("--lan", "--allow-host", "lan.test"), ("--host-resolver-rules=MAP lan.test 127.0.0.1",)
+    with running(tmp_path / "data", *options) as own, launch(chromium, *flags) as context:
+        page = context.new_page()
+        page.goto(f"http://lan.test:{own.port}/join/digits")
+        expect(page.get_by_test_id("charging-unknown")).to_contain_text("ask for a server started with --https")
+        assert page.evaluate("isSecureContext") is False
+        page.goto(f"{own.master}/join/digits")
+        expect(page.get_by_test_id("only-charging")).to_be_visible()
+        expect(page.get_by_text("--https")).to_have_count(0)
 
 
 def test_a_phone_begins_gently_and_is_told_what_it_does_to_hidden_tabs(browser: Browser, system: Running) -> None:

@@ -28,7 +28,7 @@ export function useCharging(env) {
 
 /** @param {{env: Env}} props */
 export function OnlyCharging({ env }) {
-  if (env.charging.value === null) return html`<p class="panel-lead" data-testid="charging-unknown">${words.charging}</p>`;
+  if (env.charging.value === null) return html`<p class="panel-lead" data-testid="charging-unknown">${env.secure ? words.charging : words.chargingInsecure}</p>`;
   const wish = (/** @type {Event} */ event) => {
     env.onlyCharging.value = /** @type {HTMLInputElement} */ (event.target).checked;
     env.keep("charging", env.onlyCharging.value ? "yes" : "no");
