@@ -1,17 +1,21 @@
 """The visual layer editor: what it computes is what the server computes, and every layer and option is made by hand."""
 
+import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from benchmarks.engine import NETS
 from mlitb.core.network import plan
 from mlitb.core.refusal import Refusal
+from mlitb.prototype import from_prototype
+from tests import prototype_2015
 from tests.running import Running
 from tests.test_core_network import NETWORK_IN_NETWORK, RESIDUAL
 from tests.test_core_network import PRESETS as OF_2015
 from tests.test_engine_specs import EVERY_LAYER
+from tests.test_prototype import NETS as NETS_2015
 
 Spec = dict[str, Any]
 INPUT: Spec = {"type": "input", "width": 8, "height": 8, "channels": 3}
@@ -234,3 +238,75 @@ def test_what_is_being_typed_stays_when_the_projects_are_read_again(owner: Page)
     expect(owner.get_by_label("kernel: Convolution 1")).to_have_value("5")
     owner.get_by_test_id("undo").click()
     expect(owner.get_by_label("kernel: Convolution 1")).to_have_value("3")
+
+
+def opened(owner: Page, name: str, content: Any) -> None:
+    """Open a file of layers in the form."""
+    owner.get_by_test_id("layers-file").set_input_files(
+        FilePayload(name=name, mimeType="application/json", buffer=json.dumps(content).encode())
+    )
+
+
+def test_a_json_file_is_edited_by_hand(owner: Page, system: Running) -> None:
+    rows = editor(owner, "digits")
+    owner.get_by_test_id("project-name").fill("From files")
+    opened(owner, "list.json", [INPUT, {**CONV, "filters": 5}, RELU, *HEAD])
+    expect(owner.get_by_test_id("preset")).to_have_value("edited")
+    expect(rows).to_have_count(5)
+    owner.get_by_test_id("undo").click()
+    expect(rows).to_have_count(6)
+    opened(owner, "model.json", {"labels": ["a"], "layers": [{**INPUT, "mean": [0], "std": [1]}, RELU, *HEAD]})
+    expect(rows).to_have_count(4)
+    opened(owner, "odd.json", {"layers": [{"kind": "conv"}]})
+    expect(owner.get_by_role("dialog").get_by_role("alert")).to_contain_text("odd.json holds no layers")
+    expect(rows).to_have_count(4)
+    owner.get_by_test_id("preset").select_option("own")
+    json_text = owner.get_by_test_id("layers-json")
+    assert json.loads(json_text.input_value()) == [INPUT, RELU, *HEAD]
+    json_text.fill("[")
+    expect(owner.get_by_test_id("to-editor")).to_be_disabled()
+    json_text.fill(json.dumps([INPUT, {**CONV, "padding": 9}, *HEAD]))
+    owner.get_by_test_id("to-editor").click()
+    expect(rows.nth(1).get_by_role("alert")).to_contain_text("padding must be smaller")
+    owner.get_by_label("padding: Convolution 1").fill("2")
+    owner.get_by_label("padding: Convolution 1").press("Enter")
+    owner.get_by_test_id("create").click()
+    owner.wait_for_url("**/project/from-files")
+    assert system.project("from-files")["layers"] == [INPUT, {**CONV, "padding": 2}, *HEAD]
+
+
+def plain(layers: Any) -> list[Spec]:
+    """Write layers in one way: sides that are equal as one number, no padding of 0, nothing that pixels taught."""
+    rows = []
+    for layer in layers:
+        kept = {key: value for key, value in layer.items() if key not in ("mean", "std", "frozen", "padding")}
+        kept |= {"padding": layer["padding"]} if layer.get("padding") else {}
+        rows.append({key: both[0] if both == [both[0]] * 2 else both for key, both in sides(kept)})
+    return rows
+
+
+def sides(layer: Spec) -> list[tuple[str, Any]]:
+    """Give a layer's options, those that have no sides as if they had two."""
+    return [(key, value if isinstance(value, list) else [value] * 2) for key, value in layer.items()]
+
+
+def test_a_file_of_2015_gives_the_layers_that_its_model_has(owner: Page, system: Running) -> None:
+    read = """async found => {
+      const {confsIn, layersOf2015} = await import("/static/js/ui/making/prototype.js");
+      return layersOf2015(confsIn(found));
+    }"""
+    for name, confs in NETS_2015.items():
+        file = prototype_2015.file_of(confs, ["a", "b", "c", "d"])
+        assert plain(owner.evaluate(read, file)) == plain(from_prototype(file).layers), name
+    assert owner.evaluate(read, [{"type": "input", "conf": {"sx": 9, "sy": 8, "depth": 1}}, {"type": "fc", "conf": {}}])
+    rows = editor(owner, "digits")
+    owner.get_by_test_id("project-name").fill("Of 2015")
+    file = prototype_2015.file_of(NETS_2015["windows over the edge"], ["a", "b", "c", "d"])
+    opened(owner, "strange.json", {**file, "configs": [*file["configs"], {"type": "fc", "activation": "wave"}]})
+    expect(owner.get_by_role("dialog").get_by_role("alert")).to_contain_text("called wave")
+    opened(owner, "old.json", {"step": 41, "net": file})
+    expect(rows).to_have_count(6)
+    expect(rows.get_by_role("alert")).to_have_count(0)
+    owner.get_by_test_id("create").click()
+    owner.wait_for_url("**/project/of-2015")
+    assert plain(system.project("of-2015")["layers"]) == plain(from_prototype(file).layers)

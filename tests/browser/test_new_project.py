@@ -57,6 +57,9 @@ def test_what_the_server_refuses_stands_at_the_layers(owner: Page) -> None:
         file = FilePayload(name="net.json", mimeType="application/json", buffer=text.encode())
         owner.get_by_test_id("layers-file").set_input_files(file)
         expect(owner.get_by_text("net.json holds no layers")).to_have_count(1 if text == "[]" else 0)
+    expect(owner.get_by_text("5 layers of net.json")).to_be_visible()
+    expect(owner.get_by_test_id("layer-row")).to_have_count(5)
+    owner.get_by_test_id("preset").select_option("own")
     assert json.loads(layers.input_value()) == DIGITS_LAYERS
     owner.get_by_test_id("create").click()
     owner.wait_for_url("**/project/own-layers")

@@ -3,9 +3,10 @@ import { LayerEditor } from "./editor.js";
 import { HYPER, readHyper } from "./hyper.js";
 import { Icon } from "./icons.js";
 import { Lazily } from "./lazily.js";
+import { areLayers, FromFile, pretty } from "./making/file.js";
 import { create as words, editing, presetGroups } from "./making/text.js";
 import { Field, Problem } from "./parts.js";
-import { html, signal, useEffect, useId, useMemo, useRef, useSignal } from "./preact.js";
+import { html, signal, useEffect, useMemo, useRef, useSignal } from "./preact.js";
 import { layersOf, PRESETS } from "./presets.js";
 import { HyperFields } from "./settings.js";
 import { inputSize } from "./shapes.js";
@@ -37,7 +38,7 @@ function readLayers(draft) {
   if (draft.preset !== OWN) return { layers: draft.edits.layers, problem: "" };
   try {
     const layers = JSON.parse(draft.json);
-    return Array.isArray(layers) && layers.every((layer) => typeof layer?.type === "string") ? { layers, problem: "" } : { layers: [], problem: words.notList };
+    return areLayers(layers) ? { layers, problem: "" } : { layers: [], problem: words.notList };
   } catch (error) {
     return { layers: [], problem: words.json(/** @type {Error} */ (error).message) };
   }
@@ -168,6 +169,7 @@ function NetworkFields({ draft, set, problem }) {
     set({ preset, edits: { ...edits, past: [...draft.edits.past, draft.edits.layers] }, period, hyper: { ...draft.hyper, ...ratesOf(known) } });
   };
   const edit = (/** @type {import("./editor.js").Edits} */ edits) => set({ edits, preset: EDITED });
+  const take = (/** @type {Layer[]} */ found) => edit({ layers: found, past: [...draft.edits.past, draft.edits.layers], future: [] });
   return html`
     <${Field}
       label=${words.preset}
@@ -184,9 +186,12 @@ function NetworkFields({ draft, set, problem }) {
         </optgroup>
       </select>`}
     />
+    <div class="network-actions">
+      <${FromFile} take=${take} />
+      ${own && html`<button type="button" class="small" data-testid="to-editor" disabled=${!layers.length} onClick=${() => take(layers)}>${words.toEditor}</button>`}
+    </div>
     ${own
-      ? html`<${FromFile} take=${(/** @type {string} */ json) => set({ json })} />
-          <${Field}
+      ? html`<${Field}
           label=${words.layers}
           problem=${problem}
           control=${(/** @type {object} */ tied) =>
@@ -195,41 +200,6 @@ function NetworkFields({ draft, set, problem }) {
       : html`<${SizeFields} draft=${draft} set=${set} /><${LayerEditor} edits=${draft.edits} set=${edit} problem=${problem} />`}
   `;
 }
-
-/** Take the layers of a JSON file: a list, or a model that was downloaded here. @param {{take: (json: string) => void}} props */
-function FromFile({ take }) {
-  const id = useId();
-  const problem = useSignal("");
-  const read = async (/** @type {Event} */ event) => {
-    const input = /** @type {HTMLInputElement} */ (event.target);
-    const file = input.files?.[0];
-    if (!file) return;
-    const layers = layersIn(await file.text());
-    problem.value = layers ? "" : words.notLayers(file.name);
-    if (layers) take(pretty(layers));
-    input.value = "";
-  };
-  return html`<div>
-    <label class="button" for=${id} title=${words.fileHint}><${Icon} name="upload" />${words.file}</label>
-    <input id=${id} class="sr-only" type="file" accept=".json,application/json" data-testid="layers-file" onChange=${read} />
-    ${problem.value && html`<p class="field-note bad" role="alert">${problem.value}</p>`}
-  </div>`;
-}
-
-/** The layers in a JSON text, without the normalisation that a model has learned; null where there are none. @param {string} text @returns {Layer[] | null} */
-function layersIn(text) {
-  try {
-    const found = JSON.parse(text);
-    const layers = Array.isArray(found) ? found : found?.layers;
-    if (!Array.isArray(layers) || !layers.length) return null;
-    return layers.map(({ mean: _mean, std: _std, ...layer }) => layer);
-  } catch {
-    return null; // not JSON: the caller says so
-  }
-}
-
-/** One layer a line, as people read it. @param {Layer[]} layers */
-const pretty = (layers) => `[\n${layers.map((layer) => `  ${JSON.stringify(layer)}`).join(",\n")}\n]`;
 
 /** @param {Part} props */
 function SizeFields({ draft, set }) {

@@ -1,5 +1,6 @@
 // The words about a new project and its network: the form, the layer editor, the presets. Fetched with the form, when it is opened.
 // Beside ../text.js, and translated with it.
+import { plural } from "../format.js";
 import { sentence } from "../text.js";
 
 export const create = {
@@ -24,8 +25,11 @@ export const create = {
   periodWrong: "The period must be a number from 0.2 to 60 seconds.",
   json: (/** @type {string} */ why) => `This is not valid JSON: ${sentence(why)} Correct it, or choose a preset and change that.`,
   file: "Open a file",
-  fileHint: "A list of layers, or a model that was downloaded here",
+  fileHint: "A list of layers, or a model: one that was downloaded here, or one of the prototype of 2015",
+  taken: (/** @type {string} */ name, /** @type {number} */ layers) => `${plural(layers, "layer", "layers")} of ${name}`,
   notLayers: (/** @type {string} */ name) => `${name} holds no layers: choose a JSON file with a list of layers, or a downloaded model.`,
+  not2015: (/** @type {string} */ name, /** @type {string} */ type) => `${name} has a layer or an activation called ${type}, which is not known here: choose another file, or begin with a preset.`,
+  toEditor: "Show in the editor",
   notList: "The layers must be a JSON list: [{…}, {…}].",
 };
 
