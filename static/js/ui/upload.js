@@ -117,8 +117,8 @@ export function Drop({ upload, note, large, title = words.drop, how = words.how,
             <p class="drop-title">${over.value ? words.dropNow : title}</p>
             <p class="drop-how">${how} ${note}</p>
             <div class="drop-actions">
-              <label class="button" for=${id}>${words.choose}</label>
               <input id=${id} class="sr-only" type="file" accept=".zip,application/zip" data-testid=${testid} aria-label=${words.choose} onChange=${choose} />
+              <label class="button" for=${id}>${words.choose}</label>
               ${children}
             </div>`
         : html`<${Progress} state=${upload.state} cancel=${upload.cancel} />`}
