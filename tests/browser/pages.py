@@ -39,11 +39,9 @@ def quiet(context: BrowserContext) -> Page:
     return page
 
 
-def project(system: Running, name: str) -> str:
+def project(system: Running, name: str, layers: list[dict[str, Any]] = DIGITS_LAYERS) -> str:
     """Make a project with the digits as its data, and return its id."""
-    made = system.owner.post(
-        "/api/projects", json={"name": name, "layers": DIGITS_LAYERS, "settings": {"period": 0.5}}
-    ).json()
+    made = system.owner.post("/api/projects", json={"name": name, "layers": layers, "settings": {"period": 0.5}}).json()
     dataset = system.project("digits")["datasets"][0]["dataset"]
     system.owner.post(f"/api/projects/{made['id']}/data", json={"dataset": dataset}).raise_for_status()
     return str(made["id"])

@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 
 from playwright.sync_api import BrowserType, expect
+from safetensors.numpy import load_file
 
 from tests.browser.chromium import launch
 from tests.browser.test_e2e import add_workers, reach
 from tests.running import running, until
+
+DIGITS_PARAMETERS = 2730
 
 
 def test_an_owner_goes_back_to_a_checkpoint_and_branches_one(tmp_path: Path, chromium: BrowserType) -> None:
@@ -26,6 +29,10 @@ def test_an_owner_goes_back_to_a_checkpoint_and_branches_one(tmp_path: Path, chr
         panel.locator("summary").click()
         rows = panel.get_by_test_id("checkpoint-row")
         expect(rows.nth(2)).to_be_visible()
+        with page.expect_download() as download:
+            rows.nth(1).get_by_test_id("checkpoint-file").click()
+        assert download.value.suggested_filename.endswith(".safetensors")
+        assert load_file(download.value.path())["parameters"].size == DIGITS_PARAMETERS
         rows.nth(2).get_by_test_id("restore").click()
         page.get_by_test_id("confirm").click()
         until(lambda: system.iteration() == at + 1, "it stands at the checkpoint, under the next number")

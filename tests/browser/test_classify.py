@@ -21,7 +21,7 @@ from mlitb.pixels import decode, encode_png
 from tests.running import Running, command, running, until
 
 from .chromium import FAKE_CAMERA, launch
-from .pages import project, quiet, zipped
+from .pages import DIGITS_LAYERS, project, quiet, zipped
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -217,6 +217,17 @@ def test_a_look_inside_shows_what_the_engine_computes(visitor: Page, system: Run
     expect(visitor.get_by_test_id("cells")).to_have_attribute("data-cells", "10")
 
 
+def test_of_many_channels_some_are_shown_until_all_are_asked_for(visitor: Page, system: Running) -> None:
+    wide = [{**layer, "filters": 70} if layer["type"] == "conv" else layer for layer in DIGITS_LAYERS]
+    open_page(visitor, system, project(system, "many channels", wide))
+    visitor.get_by_test_id("inside").locator("summary").click()
+    tiles, every = visitor.get_by_test_id("filters").locator("canvas"), visitor.get_by_test_id("all-tiles")
+    expect(tiles).to_have_count(64)
+    for count in (70, 64):
+        every.click()
+        expect(tiles).to_have_count(count)
+
+
 def showing(figure: Locator, expected: Any) -> bool:
     """Tell whether a figure shows values between these."""
     return bool(extremes(figure) == expected)
@@ -320,6 +331,8 @@ def test_the_camera_stops_when_it_is_not_looked_through(filmed: BrowserContext, 
     expect(page.get_by_test_id("answer")).to_be_visible()
     page.evaluate("tracks[3].dispatchEvent(new Event('ended'))")
     expect(page.get_by_text("The camera was taken away")).to_be_visible()
+    page.get_by_test_id("camera-dismiss").click()
+    expect(page.get_by_text("The camera was taken away")).to_have_count(0)
     page.close()
 
 

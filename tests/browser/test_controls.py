@@ -10,15 +10,16 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.running import Running
 
+from . import controls
 from .pages import DIGITS_LAYERS, PATHS, project, quiet
 
-UI = Path(__file__).resolve().parents[2] / "static/js/ui"
-TESTS = Path(__file__).resolve().parent
 SIZES = {"desktop": (1440, 900), "phone": (360, 740)}
 SMALLEST = 24
 """CSS pixels of a target's side (WCAG 2.2, 2.5.8); a checkbox counts with its label, a link in a sentence not."""
-ELSEWHERE = {"camera-next"}
-"""Needs two cameras, which the machine that tests does not have."""
+PER_NAME = ("rate-", "decay-", "frozen-", "freeze-", "form-")
+"""One for each layer or form that there is: that one of them works is tested."""
+LAYER = re.compile(r"[A-Z]\w*(?:[ -][a-z]\w*)* \d+")
+"""The name of a layer in the name of its controls: *Move Fully connected 4 up*."""
 
 CONTROLS = """smallest => {
   const shown = document.querySelector("dialog[open]") ?? document;
@@ -64,24 +65,25 @@ def test_every_control_can_be_seen_named_and_hit(sized: Page, system: Running) -
     for path in PATHS:
         sized.goto(f"{system.master}{path}")
         sized.wait_for_load_state("networkidle")
-        for summary in sized.locator("summary:visible").all():
-            summary.click()
+        unfold(sized)
         assert wrong(sized) == [], path
     sized.goto(system.master)
     sized.get_by_test_id("new-project").click()
     expect(sized.get_by_test_id("project-name")).to_be_focused()
-    for summary in sized.get_by_role("dialog").locator("summary").all():
-        summary.click()
+    unfold(sized)
     assert wrong(sized) == [], "new project"
 
 
 def test_a_form_is_left_by_its_buttons_and_takes_a_size(sized: Page, system: Running, request: Any) -> None:
-    for leave in ("Cancel", "Close"):
+    for leave in ("cancel", "close"):
         sized.get_by_test_id("new-project").click()
-        sized.get_by_role("dialog").get_by_role("button", name=leave, exact=True).click()
+        sized.get_by_role("dialog").get_by_test_id(leave).click()
         expect(sized.get_by_role("dialog")).to_be_hidden()
     name = f"Size {request.node.callspec.params['sized']}"
     sized.get_by_test_id("new-project").click()
+    sized.get_by_test_id("begin-model").check(force=True)
+    expect(sized.get_by_test_id("project-name")).to_have_count(0)
+    sized.get_by_test_id("begin-network").check(force=True)
     sized.get_by_test_id("project-name").fill(name)
     for field, value in (("Width", "12"), ("Height", "10")):
         sized.get_by_label(field, exact=True).fill(value)
@@ -100,7 +102,7 @@ def test_what_could_not_be_fetched_is_tried_again(sized: Page, system: Running) 
     log.locator("summary").click()
     expect(log.get_by_role("alert")).to_be_visible()
     sized.unroute("**/ui/log.js")
-    log.get_by_role("button", name="Try again").click()
+    log.get_by_test_id("fold-again").click()
     expect(log.get_by_test_id("log-row").first).to_be_visible()
 
 
@@ -112,7 +114,7 @@ def test_a_refusal_is_told_and_dismissed(sized: Page, system: Running) -> None:
     sized.route(f"**/api/projects/{name}/pause", lambda route: route.fulfill(status=409, json={"detail": "not now"}))
     sized.get_by_test_id("pause").click()
     expect(sized.get_by_role("alert")).to_contain_text("Not now.")
-    sized.get_by_role("alert").get_by_role("button", name="Dismiss").click()
+    sized.get_by_test_id("trouble-dismiss").click()
     expect(sized.get_by_role("alert")).to_have_count(0)
 
 
@@ -125,13 +127,90 @@ def test_how_pictures_are_made_to_fit_is_chosen(owner: Page, system: Running) ->
         expect(mode).to_have_value(choice)
 
 
-def handles() -> set[str]:
-    """Return the plain data-testids of buttons and fields."""
-    sources = (path.read_text() for path in UI.rglob("*.js"))
-    control = r'<(?:button|input|select|textarea)\b[^`]*?data-testid="([\w-]+)"'
-    return {found for source in sources for found in re.findall(control, source)}
+def test_every_button_and_field_has_a_handle() -> None:
+    for module, found in controls.written().items():
+        without = [tag for tag in found if not re.search(r"data-testid|aria-label|\.{3}\$|^<\$", tag)]
+        assert without == [], module
 
 
-def test_every_control_is_used_by_a_test() -> None:
-    used = "\n".join(path.read_text() for path in TESTS.glob("*.py"))
-    assert {handle for handle in handles() - ELSEWHERE if not re.search(rf"[\"=]{handle}[\"\]]", used)} == set()
+def states(page: Page, system: Running, name: str, model: Path) -> Iterator[str]:
+    """Lead a page through everything that it can show to its owner when nothing fails."""
+    for path in PATHS:
+        page.goto(f"{system.master}{path}")
+        page.wait_for_load_state("networkidle")
+        unfold(page)
+        yield path
+    page.goto(f"{system.master}/project/{name}")
+    page.get_by_test_id("add-worker").click()
+    row = page.get_by_test_id("worker-row")
+    row.get_by_test_id("pause-worker").wait_for()
+    unfold(page)
+    page.get_by_test_id("restore").first.wait_for()
+    page.get_by_test_id("rate-conv1").wait_for()
+    yield "a project that trains"
+    row.get_by_test_id("pause-worker").click()
+    row.get_by_test_id("resume-worker").wait_for()
+    yield "a paused worker"
+    for opener, closer in (("branch", "close"), ("restore", "cancel"), ("reboot", "cancel"), ("model-forms", "close")):
+        page.get_by_test_id(opener).first.click()
+        page.get_by_test_id(closer).wait_for()
+        page.wait_for_load_state("networkidle")
+        unfold(page)
+        yield f"the dialog of {opener}"
+        page.get_by_test_id(closer).click()
+    page.goto(system.master)
+    page.get_by_test_id("new-project").click()
+    expect(page.get_by_test_id("project-name")).to_be_focused()
+    unfold(page)
+    yield "a new project"
+    page.get_by_test_id("begin-model").check(force=True)
+    page.get_by_test_id("model-file").set_input_files(model)
+    page.get_by_test_id("how-transfer").check(force=True)
+    unfold(page)
+    yield "a new project from a model"
+    page.goto(f"{system.master}/data/d1")
+    page.get_by_test_id("label-name").first.fill("another")
+    page.get_by_test_id("save-labels").wait_for()
+    yield "changed labels"
+    page.get_by_test_id("rename-data").click()
+    yield "a new name"
+
+
+def unfold(page: Page) -> None:
+    """Open all that is folded, also what that brings, in the dialog or on the page."""
+    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.fixture(scope="module")
+def model(system: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the demo's model as a file."""
+    path = tmp_path_factory.mktemp("model") / "digits.json"
+    path.write_bytes(system.visitor.get("/api/projects/digits/model.json").content)
+    return path
+
+
+def kind(handle: str, said: str) -> str:
+    """Name what controls have in common of which there is one for each layer or form: one of them is used by a test."""
+    if handle:
+        return next((start for start in PER_NAME if handle.startswith(start)), handle)
+    return LAYER.sub("…", said)
+
+
+def test_every_control_is_used_by_a_test(sized: Page, system: Running, model: Path) -> None:
+    name = project(system, "walked through")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    seen: dict[tuple[str, str], str] = {}
+    for state in states(sized, system, name, model):
+        for control in controls.on(sized):
+            seen.setdefault(control, state)
+    unseen = {start for start in controls.templates() if not any(handle.startswith(start) for handle, _ in seen)}
+    assert unseen == set(), "no state that is walked through shows these"
+    used = {kind(*control) for control in seen if controls.is_used(*control)}
+    unused = {f"{handle or said} ({state})" for (handle, said), state in seen.items() if kind(handle, said) not in used}
+    assert not unused, "\n".join(sorted(unused))
+
+
+def test_every_control_that_only_a_failure_shows_is_used_by_a_test() -> None:
+    unused = {handle for handle in controls.literal_handles() if not controls.is_used(handle, "")}
+    assert not unused, "\n".join(sorted(unused))

@@ -252,15 +252,6 @@ def test_a_data_set_that_is_not_there(visitor: Page, system: Running) -> None:
     expect(visitor.get_by_role("alert")).to_contain_text("There is no data set 'd999'.")
 
 
-def test_a_data_server_that_does_not_answer_is_said(visitor: Page, system: Running) -> None:
-    visitor.route(f"{system.data_server}/**", lambda route: route.abort())
-    visitor.goto(f"{system.master}/data")
-    expect(visitor.get_by_role("alert")).to_contain_text("The data server did not answer.")
-    visitor.unroute_all()
-    visitor.get_by_role("button", name="Try again").click()
-    expect(visitor.get_by_role("alert")).to_have_count(0)
-
-
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_in_what_is_opened(
     theme: str, browser: Browser, system: Running, request: pytest.FixtureRequest

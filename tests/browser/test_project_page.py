@@ -268,8 +268,32 @@ def test_every_hyper_parameter_of_the_core_has_a_field(owner: Page, system: Runn
     owner.get_by_test_id("setting-seed").fill("7")
     owner.get_by_test_id("save-settings").click()
     expect(owner.get_by_text("They hold from the next iteration on")).to_be_visible()
+    owner.get_by_test_id("setting-optimizer").select_option("rmsprop")
+    typed: dict[str, Any] = {
+        "momentum": 0.5, "rho": 0.9, "epsilon": 1e-6, "clip": 5.0, "l1": 0.001, "l2": 0.002, "warmup": 3, "grace": 0.25,
+        "decay": 0.5, "decay_interval": 100, "decay_floor": 0.0001, "vectors": 200,
+    }  # fmt: skip
+    for key, value in typed.items():
+        owner.get_by_test_id(f"setting-{key}").fill(str(value))
+    owner.get_by_test_id("setting-volunteers_teach").check()
+    owner.get_by_test_id("save-settings").click()
+    expect(owner.get_by_test_id("setting-volunteers_teach")).to_be_checked()
+    typed |= {"optimizer": "rmsprop", "volunteers_teach": True}
+    until(lambda: typed.items() <= system.project(name)["settings"].items(), "all are saved")
+    settings |= typed
     changed = {"close_when_saturated": True, "local_steps": True, "local_batch": 4, "seed": 7}
     assert system.project(name)["settings"] == {**settings, **changed}
+
+
+def test_what_is_looked_at_now_and_then_folds(owner: Page, system: Running) -> None:
+    owner.goto(f"{system.master}/project/digits")
+    table, file = owner.get_by_role("row", name=re.compile("Convolution")), owner.get_by_test_id("upload-file")
+    expect(table).to_be_hidden()
+    owner.get_by_text("Network", exact=True).click()
+    expect(table).to_be_visible()
+    expect(file.locator("..")).to_be_hidden()
+    owner.get_by_text("Add pictures", exact=True).click()
+    expect(file.locator("..")).to_be_visible()
 
 
 def weights(system: Running, name: str) -> dict[str, Any]:

@@ -100,6 +100,13 @@ def test_the_matrix_is_read_by_keys_and_the_labels_are_sorted(owner: Page, syste
     expect(owner.locator("th[aria-sort=ascending]")).to_contain_text("Recall")
     shown = [float(cell.rstrip("\u202f%")) for cell in rows.locator("td:nth-child(3)").all_inner_texts()]
     assert shown == sorted(shown)
+    for column, heading in (("precision", "Precision"), ("f1", "F1"), ("support", "Pictures"), ("label", "Label")):
+        for order in ("ascending", "descending"):
+            owner.get_by_test_id(f"sort-{column}").click()
+            expect(owner.locator(f"th[aria-sort={order}]")).to_contain_text(heading)
+    expect(rows.first.locator("th")).to_have_text("9")
+    owner.get_by_test_id("show-pictures").check(force=True)
+    expect(region.locator("[data-cell='1,1']")).not_to_contain_text("%")
     pictures = owner.get_by_test_id("worst").locator("canvas")
     expect(pictures.first).to_have_attribute("aria-label", re.compile(r"^\d, taken for \d with .*%; .*% for \d$"))
 

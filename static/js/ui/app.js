@@ -107,6 +107,6 @@ function ConnectionBanner({ env }) {
   if (state !== "reload" && state !== "closed") return null;
   const words = state === "reload" ? text.connection.reload : text.connection.closedWhy(reason);
   return html`<div class="banner" role="alert">
-    ${words} <button type="button" class="small" onClick=${env.reload}>${text.connection.reloadNow}</button>
+    ${words} <button type="button" class="small" data-testid="load-again" onClick=${env.reload}>${text.connection.reloadNow}</button>
   </div>`;
 }

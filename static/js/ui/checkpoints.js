@@ -59,7 +59,7 @@ const Rows = ({ env, id, rows, choose }) => html`
             <td class="row">
               <button type="button" class="small" data-testid="restore" onClick=${() => choose({ row, what: "restore" })}>${words.restore}</button>
               <button type="button" class="small" data-testid="branch" onClick=${() => choose({ row, what: "branch" })}>${words.branch}</button>
-              <a class="button small" download href=${env.api.checkpointUrl(id, row.iteration)}>${words.download}</a>
+              <a class="button small" download data-testid="checkpoint-file" href=${env.api.checkpointUrl(id, row.iteration)}>${words.download}</a>
             </td>
           </tr>`,
         )}

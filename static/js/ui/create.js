@@ -101,7 +101,7 @@ export function NewProject({ env, kept, close }) {
       ${problems.value.form && html`<${Problem}>${problems.value.form}<//>`}
     </div>
     <div class="dialog-foot">
-      <button type="button" class="plain" onClick=${close}>${text.cancel}</button>
+      <button type="button" class="plain" data-testid="cancel" onClick=${close}>${text.cancel}</button>
       <button type="submit" class="primary" data-testid="create" disabled=${busy.value}>${busy.value ? words.working : words.submit}</button>
     </div>
   </form>`;

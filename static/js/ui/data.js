@@ -65,7 +65,7 @@ function Labels({ names, report, picture }) {
   const most = Math.max(1, ...labels.map((label) => label.train || 0));
   const [validation, test] = [hasPart(labels, "validation"), hasPart(labels, "test")];
   return html`
-    <h3 class="data-name">${report ? html`<a href=${`/data/${report.id}`} title=${text.data.setsHint}>${report.name}</a>` : "\u00a0"}<span class="panel-note">${report ? words.size(report.bytes) : ""}</span></h3>
+    <h3 class="data-name">${report ? html`<a data-testid="data-of-project" href=${`/data/${report.id}`} title=${text.data.setsHint}>${report.name}</a>` : "\u00a0"}<span class="panel-note">${report ? words.size(report.bytes) : ""}</span></h3>
     <div class="table-scroll labels-scroll" tabindex="0" role="region" aria-label=${words.title}>
       <table class="labels">
         <thead>

@@ -16,7 +16,7 @@ export function Download({ env, id, project, onSaved }) {
   const status = env.live.status.value;
   const vectors = status?.project === id ? status.data_vectors : project?.status.data_vectors;
   const ready = !!project && (!!vectors || project.labels.length > 0);
-  if (!ready) return html`<button type="button" disabled title=${words.noModel}><${Icon} name="download" />${words.download}</button>`;
+  if (!ready) return html`<button type="button" disabled data-testid="no-model" title=${words.noModel}><${Icon} name="download" />${words.download}</button>`;
   const close = () => (open.value = false);
   return html`
     <div class="split" role="group" aria-label=${words.download}>

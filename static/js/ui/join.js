@@ -43,7 +43,7 @@ export function JoinPage({ env, id }) {
         <${Capacity} env=${env} mine=${mine} />
         <${OnlyCharging} env=${env} />
         <p class="panel-lead" data-testid="hidden-tabs">${words.hidden[env.browser]}</p>
-        ${env.live.refusal.value && html`<${Problem} onDismiss=${() => (env.live.refusal.value = null)}>${sentence(env.live.refusal.value.reason)}<//>`}
+        ${env.live.refusal.value && html`<${Problem} id="refusal" onDismiss=${() => (env.live.refusal.value = null)}>${sentence(env.live.refusal.value.reason)}<//>`}
       </section>
       <div class="join-columns">
         <section>

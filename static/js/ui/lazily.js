@@ -18,7 +18,7 @@ export function Lazily({ load, with: given, frame }) {
   if (part.value) return html`<${part.value.Part} ...${given} />`;
   return html`<div class=${frame}>
     ${failed.value
-      ? html`<${Problem}>${text.unloaded} <button type="button" class="small" onClick=${fetch}>${text.again}</button><//>`
+      ? html`<${Problem} id="part" again=${fetch}>${text.unloaded}<//>`
       : html`<p class="quiet-line" role="status">${text.loading}</p>`}
   </div>`;
 }

@@ -132,14 +132,14 @@ function usePending(n) {
 /** @param {{env: Env}} props */
 export function Slept({ env }) {
   const ms = env.live.slept.value;
-  return ms ? html`<${Hint} onDismiss=${() => (env.live.slept.value = 0)}>${text.slept(ms / 1000, env.live.workers.value.length)}<//>` : null;
+  return ms ? html`<${Hint} id="slept" onDismiss=${() => (env.live.slept.value = 0)}>${text.slept(ms / 1000, env.live.workers.value.length)}<//>` : null;
 }
 
 /** @param {{env: Env}} props */
 function Refusal({ env }) {
   const refused = env.live.refusal.value;
   if (!refused) return null;
-  return html`<${Problem} onDismiss=${() => (env.live.refusal.value = null)}>${sentence(refused.reason)}<//>`;
+  return html`<${Problem} id="refusal" onDismiss=${() => (env.live.refusal.value = null)}>${sentence(refused.reason)}<//>`;
 }
 
 /** How much of the time this device computes; workers that run follow at once. @param {{env: Env, mine: MyWorker[]}} props */

@@ -5,20 +5,20 @@ import { text } from "./text.js";
 
 /** @typedef {import("./preact.js").ComponentChildren} Children */
 
-/** A sentence about something that went wrong, read out at once. @param {{children?: Children, onDismiss?: () => void}} props */
-export const Problem = ({ children, onDismiss }) => html`
+/** A sentence about something that went wrong, read out at once; `again` tries it once more. @param {{children?: Children, id?: string, again?: () => void, onDismiss?: () => void}} props */
+export const Problem = ({ children, id = "problem", again, onDismiss }) => html`
   <div class="notice bad" role="alert">
     <${Icon} name="warn" />
-    <p>${children}</p>
-    ${onDismiss && html`<button type="button" class="quiet icon-only" aria-label=${text.dismiss} onClick=${onDismiss}><${Icon} name="close" /></button>`}
+    <p>${children} ${again && html`<button type="button" class="small" data-testid=${`${id}-again`} onClick=${again}>${text.again}</button>`}</p>
+    ${onDismiss && html`<button type="button" class="quiet icon-only" data-testid=${`${id}-dismiss`} aria-label=${text.dismiss} onClick=${onDismiss}><${Icon} name="close" /></button>`}
   </div>
 `;
 
-/** Something to know, or what to do next. @param {{title?: string, children?: Children, onDismiss?: () => void}} props */
-export const Hint = ({ title, children, onDismiss }) => html`
+/** Something to know, or what to do next. @param {{title?: string, children?: Children, id?: string, onDismiss?: () => void}} props */
+export const Hint = ({ title, children, id = "hint", onDismiss }) => html`
   <div class="notice hint" role="status">
     <p>${title && html`<strong>${title}.</strong> `}${children}</p>
-    ${onDismiss && html`<button type="button" class="quiet icon-only" aria-label=${text.dismiss} onClick=${onDismiss}><${Icon} name="close" /></button>`}
+    ${onDismiss && html`<button type="button" class="quiet icon-only" data-testid=${`${id}-dismiss`} aria-label=${text.dismiss} onClick=${onDismiss}><${Icon} name="close" /></button>`}
   </div>
 `;
 
@@ -95,7 +95,7 @@ export function Dialog({ open, onClose, title, class: kind = "", children }) {
       html`<div class="dialog-body">
         <header class="dialog-head">
           <h2 id=${id}>${title}</h2>
-          <button type="button" class="quiet icon-only" aria-label=${text.close} onClick=${onClose}><${Icon} name="close" /></button>
+          <button type="button" class="quiet icon-only" data-testid="close" aria-label=${text.close} onClick=${onClose}><${Icon} name="close" /></button>
         </header>
         ${children}
       </div>`}
@@ -130,7 +130,7 @@ export function LaterPanel({ title, id, load, props }) {
         ? html`<${part.value.Part} ...${props} />`
         : html`<div class="panel-body">
             ${failed.value
-              ? html`<${Problem}>${text.unloaded} <button type="button" class="small" onClick=${fetchPart}>${text.again}</button><//>`
+              ? html`<${Problem} id="fold" again=${fetchPart}>${text.unloaded}<//>`
               : html`<p class="quiet-line" role="status">${text.loading}</p>`}
           </div>`)}
     </details>
@@ -146,7 +146,7 @@ export const Confirm = ({ open, title, yes, busy, problem, onYes, onClose, child
     <p class="dialog-text">${children}</p>
     ${problem && html`<${Problem}>${problem}<//>`}
     <div class="dialog-foot">
-      <button type="button" class="plain" onClick=${onClose}>${text.cancel}</button>
+      <button type="button" class="plain" data-testid="cancel" onClick=${onClose}>${text.cancel}</button>
       <button type="button" class="danger" data-testid="confirm" disabled=${busy} onClick=${onYes}>${yes}</button>
     </div>
   <//>

@@ -74,7 +74,7 @@ export function ProjectPage({ env, id }) {
         </div>
       </div>
       <${About} about=${project?.about ?? aboutOf(env, id)} />
-      ${trouble.value && html`<${Problem} onDismiss=${() => (trouble.value = "")}>${sentence(trouble.value)}<//>`}
+      ${trouble.value && html`<${Problem} id="trouble" onDismiss=${() => (trouble.value = "")}>${sentence(trouble.value)}<//>`}
       ${owner && html`<${SavingTrouble} env=${env} />`}
       <${Strip} status=${shown} trained=${trainedFor(history.points, shown.period)} />
       <${Body} env=${env} id=${id} name=${name} project=${project} status=${status} history=${history} load=${load} />
@@ -146,7 +146,7 @@ export const Gone = ({ sentence: words, again }) => html`
     <h1>${text.notFoundTitle}</h1>
     <p class="lead" role="alert">${sentence(words)}</p>
     <p class="row">
-      <a class="button" href="/">${text.toProjects}</a> ${again && html`<button type="button" class="plain" onClick=${again}>${text.again}</button>`}
+      <a class="button" data-testid="to-projects" href="/">${text.toProjects}</a> ${again && html`<button type="button" class="plain" data-testid="gone-again" onClick=${again}>${text.again}</button>`}
     </p>
   </div>
 `;

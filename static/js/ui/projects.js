@@ -56,7 +56,7 @@ export function ProjectsPage({ env }) {
           ${owner && html`<button type="button" class="primary" data-testid="new-project" onClick=${open}><${Icon} name="plus" />${text.home.create}</button>`}
         </div>
       </div>
-      ${problem && html`<${Problem}>${problem} <button type="button" class="small" onClick=${load}>${text.again}</button><//>`}
+      ${problem && html`<${Problem} id="projects" again=${load}>${problem}<//>`}
       ${projects === null && !problem && html`<p class="quiet-line" role="status">${text.loading}</p>`}
       ${projects?.length === 0 && html`<${Empty} env=${env} owner=${owner} open=${open} />`}
       ${!!projects?.length &&
@@ -113,7 +113,7 @@ function Card({ env, project }) {
   return html`
     <li class="card" data-testid="project-card" data-project=${project.id}>
       <div class="card-head">
-        <h2><a href=${`/project/${encodeURIComponent(project.id)}`}>${project.name}</a></h2>
+        <h2><a data-testid="card-open" href=${`/project/${encodeURIComponent(project.id)}`}>${project.name}</a></h2>
         <${Badge} state=${status.state} />
       </div>
       <${Spark} env=${env} project=${project} />
@@ -123,7 +123,7 @@ function Card({ env, project }) {
       <p class="card-foot">
         <span>${sentence(status.why) || (status.data_vectors ? text.data.summary(status.data_vectors, status.labels) : text.data.none)}</span>
         ${status.data_vectors > 0 &&
-        html`<a class="card-link" href=${`/project/${encodeURIComponent(project.id)}/classify`} aria-label=${`${text.classify}: ${project.name}`}><${Icon} name="eye" />${text.classify}</a>`}
+        html`<a class="card-link" data-testid="card-classify" href=${`/project/${encodeURIComponent(project.id)}/classify`} aria-label=${`${text.classify}: ${project.name}`}><${Icon} name="eye" />${text.classify}</a>`}
       </p>
     </li>
   `;

@@ -112,7 +112,7 @@ function Tiles({ figure, id, name }) {
       ${shown.map((tile, i) => html`<${TileView} key=${i} tile=${tile} most=${most} title=${words.tile(i + 1)} />`)}
     </div>
     <${Legend} low=${low} most=${most} colour=${tiles[0].channels === 3} />
-    ${tiles.length > MOST_TILES && html`<button type="button" class="quiet small" aria-expanded=${all.value} onClick=${() => (all.value = !all.value)}>${all.value ? words.fewer : words.all(tiles.length)}</button>`}
+    ${tiles.length > MOST_TILES && html`<button type="button" class="quiet small" data-testid="all-tiles" aria-expanded=${all.value} onClick=${() => (all.value = !all.value)}>${all.value ? words.fewer : words.all(tiles.length)}</button>`}
   `;
 }
 

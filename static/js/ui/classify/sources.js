@@ -44,7 +44,7 @@ export function Sources({ looking, live, ready }) {
         ${live && html`<${CameraButtons} camera=${camera} ready=${ready} />`}
       </div>
       ${!live && html`<p class="field-note" data-testid="no-live">${words.insecure}</p>`}
-      ${camera.state.notice && html`<${Hint} onDismiss=${camera.stop}>${camera.state.notice}<//>`}
+      ${camera.state.notice && html`<${Hint} id="camera" onDismiss=${camera.stop}>${camera.state.notice}<//>`}
       ${pictures.problems.map((problem) => html`<${Problem}>${problem}<//>`)}
       ${pictures.all.length > 1 && html`<${Strip} all=${pictures.all} shown=${camera.state.stream ? null : shown} pick=${pick} />`}
     </section>

@@ -57,7 +57,7 @@ function RenameDialog({ env, report, open, onClose, onChanged }) {
           html`<input ...${tied} type="text" data-testid="data-name" maxlength="100" autocomplete="off" autofocus value=${typed.value ?? report.name} onInput=${(/** @type {any} */ event) => (typed.value = event.target.value)} />`}
       />
       <div class="dialog-foot">
-        <button type="button" class="plain" onClick=${close}>${text.cancel}</button>
+        <button type="button" class="plain" data-testid="cancel" onClick=${close}>${text.cancel}</button>
         <button type="submit" class="primary" data-testid="save-name">${words.save}</button>
       </div>
     </form>

@@ -49,7 +49,7 @@ const Uses = ({ report, names, owner, users }) => html`
     <div class="panel-head"><h2 id="uses-title">${words.uses}</h2></div>
     ${report.uses.length
       ? html`<ul class="uses" data-testid="uses">
-            ${report.uses.map((id) => html`<li><a href=${`/project/${encodeURIComponent(id)}`}>${names.get(id) ?? id}</a></li>`)}
+            ${report.uses.map((id) => html`<li><a data-testid="used-by" href=${`/project/${encodeURIComponent(id)}`}>${names.get(id) ?? id}</a></li>`)}
           </ul>
           ${owner && html`<p class="field-note" id="delete-why">${words.deleteUsed(users)}</p>`}`
       : html`<p class="quiet-line">${words.unused}</p>`}

@@ -35,7 +35,7 @@ function List({ env }) {
           <p class="lead">${words.lead}</p>
         </div>
       </div>
-      ${problem && html`<${Problem}>${problem} <button type="button" class="small" onClick=${load}>${text.again}</button><//>`}
+      ${problem && html`<${Problem} id="datasets" again=${load}>${problem}<//>`}
       ${found === null && !problem && html`<p class="quiet-line" role="status">${text.loading}</p>`}
       ${found?.length === 0 && html`<section class="empty"><h2>${words.empty}</h2><p>${owner ? words.emptyOwner : words.emptyVisitor}</p></section>`}
       ${!!found?.length && html`<ul class="cards">${found.map((report) => html`<${Card} key=${report.id} env=${env} report=${report} names=${names} />`)}</ul>`}
@@ -54,7 +54,7 @@ function Card({ env, report, names }) {
   ];
   return html`
     <li class="card" data-testid="dataset-card" data-dataset=${report.id}>
-      <div class="card-head"><h2><a href=${`/data/${report.id}`}>${report.name}</a></h2></div>
+      <div class="card-head"><h2><a data-testid="open-dataset" href=${`/data/${report.id}`}>${report.name}</a></h2></div>
       <div class="strips">
         ${report.labels.slice(0, SHOWN_LABELS).map((label, number) => html`<${Strip} src=${env.api.thumbnailsUrl(report.id, number, report.version)} label=${label.name} />`)}
       </div>
@@ -90,7 +90,7 @@ function NewData({ env, onReady }) {
       <${CutFields} wish=${wish.value} set=${(/** @type {typeof FIRST} */ next) => (wish.value = next)} problem=${problem.value} />
       <${Drop} upload=${careful} large />
       <${Outcome} upload=${upload} />
-      ${upload.state.report && html`<p><a class="button" href=${`/data/${upload.state.report.id}`}><${Icon} name="arrow" />${words.open(upload.state.report.name)}</a></p>`}
+      ${upload.state.report && html`<p><a class="button" data-testid="open-data" href=${`/data/${upload.state.report.id}`}><${Icon} name="arrow" />${words.open(upload.state.report.name)}</a></p>`}
     </section>
   `;
 }

@@ -51,7 +51,7 @@ export function FromModel({ env, begin, close }) {
         ${problem.value && html`<${Problem}>${sentence(problem.value)}<//>`}
       </div>
       <div class="dialog-foot">
-        <button type="button" class="plain" onClick=${close}>${text.cancel}</button>
+        <button type="button" class="plain" data-testid="cancel" onClick=${close}>${text.cancel}</button>
         <button type="submit" class="primary" data-testid="create-from-model" disabled=${!found.value || !!busy.value}>${words.create}</button>
       </div>
     </form>
