@@ -121,6 +121,31 @@ def test_the_page_weighs_at_most_300_kb_up_to_the_first_gradient(browser: Browse
     context.close()
 
 
+LACKS = {
+    "JavaScript modules": "delete HTMLScriptElement.prototype.noModule",
+    "Web Workers": "delete window.Worker",
+    "WebAssembly": "delete window.WebAssembly",
+    "WebAssembly SIMD": "WebAssembly.validate = () => false",
+    "module workers": "window.Worker = class {}",  # as one that does not look at the type
+}
+
+
+@pytest.mark.parametrize("lacking", LACKS)
+def test_an_old_browser_is_told_what_it_lacks_before_any_download(
+    lacking: str, visitor: Page, system: Running
+) -> None:
+    asked: list[str] = []
+    visitor.on("request", lambda request: asked.append(request.url.removeprefix(system.master)))
+    visitor.add_init_script(LACKS[lacking])
+    visitor.goto(f"{system.master}/join/digits")
+    expect(visitor.locator("#lacking")).to_have_text(
+        f"This browser lacks {lacking}, which training needs: "
+        "use Chrome or Edge 91, Firefox 114, Safari 16.4, or newer."
+    )
+    visitor.wait_for_load_state("networkidle")
+    assert {path for path in asked if path.endswith((".js", ".wasm"))} == {"/static/js/entry/baseline.js"}
+
+
 @pytest.mark.parametrize(
     ("path", "entries"),
     [("/", ["page"]), ("/project/digits/classify", ["page", "classify"]), ("/data", ["page", "datasets"])],

@@ -15,24 +15,10 @@ function meta(name) {
   return found ? JSON.parse(found.getAttribute("content") ?? "null") : null;
 }
 
-/** Start the boss, again if it does not come up; null where the browser knows no module workers (it never asks for the type). */
+/** Start the boss, again if it does not come up. */
 function startBoss() {
-  let asked = false;
-  const options = {
-    /** @returns {WorkerType} */
-    get type() {
-      asked = true;
-      return "module";
-    },
-  };
-  const create = () => new Worker("/static/js/entry/boss.js", options);
-  const first = create();
-  if (!asked) {
-    first.terminate();
-    return null;
-  }
-  const made = [first];
-  return supervise(() => made.pop() ?? create(), { later: setTimeout.bind(window), cancel: clearTimeout.bind(window) });
+  const create = () => new Worker("/static/js/entry/boss.js", { type: "module" });
+  return supervise(create, { later: setTimeout.bind(window), cancel: clearTimeout.bind(window) });
 }
 
 /** @type {import("../ui/api.js").Request} */
@@ -152,7 +138,7 @@ function followLinks(go) {
   });
 }
 
-/** @param {NonNullable<ReturnType<typeof startBoss>>} boss */
+/** @param {ReturnType<typeof startBoss>} boss */
 function start(boss) {
   const config = meta("mlitb-config");
   const route = signal(readRoute(location.pathname));
@@ -202,10 +188,4 @@ function start(boss) {
   render(html`<${App} env=${env} />`, root);
 }
 
-const boss = startBoss();
-if (boss) start(boss);
-else {
-  const note = /** @type {HTMLElement} */ (document.getElementById("lacking"));
-  note.textContent = String(note.textContent).replace("{missing}", "module workers");
-  note.hidden = false;
-}
+start(startBoss());
