@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserType, Page, Request, expect
@@ -121,6 +122,36 @@ def test_the_page_weighs_at_most_300_kb_up_to_the_first_gradient(browser: Browse
     context.close()
 
 
+def test_who_wishes_no_motion_sees_none(browser: Browser, system: Running) -> None:
+    name = project(system, "still")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+
+    def moves(motion: Literal["reduce", "no-preference"]) -> set[str]:
+        context = browser.new_context(reduced_motion=motion)
+        page = quiet(context)
+        page.goto(f"{system.master}/?token={system.token}")
+        page.evaluate(
+            """window.moved = new Set();
+            setInterval(() => document.getAnimations().forEach(one => moved.add(one.effect.target.className)), 5)"""
+        )
+        page.get_by_role("link", name="still", exact=True).click()
+        page.get_by_test_id("add-worker").click()
+        expect(page.get_by_test_id("worker-total")).to_have_text(re.compile("^[1-9]"))
+        page.get_by_test_id("reboot").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        at = system.iteration(name)
+        until(lambda: system.iteration(name) >= at + 3, "it trains")
+        width = page.locator(".countdown span").evaluate("bar => bar.style.transform")
+        assert re.fullmatch(r"scaleX\([\d.]+\)", width)
+        moved = set(page.evaluate("[...moved]"))
+        context.close()
+        return moved
+
+    assert "fills" in moves("no-preference"), "or nothing would be seen here"
+    assert moves("reduce") == set()
+
+
 LACKS = {
     "JavaScript modules": "delete HTMLScriptElement.prototype.noModule",
     "Web Workers": "delete window.Worker",
@@ -131,9 +162,7 @@ LACKS = {
 
 
 @pytest.mark.parametrize("lacking", LACKS)
-def test_an_old_browser_is_told_what_it_lacks_before_any_download(
-    lacking: str, visitor: Page, system: Running
-) -> None:
+def test_an_old_browser_is_told_what_it_lacks_before_any_download(lacking: str, visitor: Page, system: Running) -> None:
     asked: list[str] = []
     visitor.on("request", lambda request: asked.append(request.url.removeprefix(system.master)))
     visitor.add_init_script(LACKS[lacking])
