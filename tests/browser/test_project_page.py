@@ -223,6 +223,20 @@ def test_start_pause_reboot_and_remove(owner: Page, system: Running) -> None:
     assert system.visitor.get(f"/api/projects/{name}").status_code == 404
 
 
+def test_only_what_was_done_is_read_out(owner: Page, system: Running) -> None:
+    name = project(system, "said")
+    owner.goto(f"{system.master}/project/{name}")
+    said = owner.locator("#app > [role=status]")
+    owner.route(f"**/api/projects/{name}/start", lambda route: route.fulfill(status=409, json={"detail": "not now"}))
+    owner.get_by_test_id("start").click()
+    expect(owner.get_by_role("alert")).to_contain_text("Not now.")
+    expect(owner.get_by_test_id("start")).to_be_enabled()
+    expect(said).to_have_text("")
+    owner.unroute(f"**/api/projects/{name}/start")
+    owner.get_by_test_id("start").click()
+    expect(said).to_have_text("Started.")
+
+
 def test_settings_change_while_it_runs(owner: Page, system: Running) -> None:
     name = project(system, "tuned")
     owner.goto(f"{system.master}/project/{name}")

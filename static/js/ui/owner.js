@@ -19,11 +19,12 @@ export function OwnerControls({ env, id, name, status, onChanged, onProblem }) {
     busy.value = true;
     onProblem("");
     const done = action === "remove" ? env.api.remove(id) : env.api.act(id, action);
-    await done.then(
-      () => (action === "remove" ? env.go("/") : onChanged()),
-      (error) => onProblem(error.message),
-    );
-    if (words.done[action]) env.said.value = words.done[action];
+    const succeeded = () => {
+      if (words.done[action]) env.said.value = words.done[action];
+      if (action === "remove") env.go("/");
+      else onChanged();
+    };
+    await done.then(succeeded, (error) => onProblem(error.message));
     busy.value = false;
     close();
   };
