@@ -64,6 +64,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return digits_zip(tmp_path_factory.mktemp("zip") / "digits.zip")
 
 
+@pytest.fixture(scope="session")
+def model(system: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the demo's model as a file."""
+    path = tmp_path_factory.mktemp("model") / "digits.json"
+    path.write_bytes(system.visitor.get("/api/projects/digits/model.json").content)
+    return path
+
+
 @pytest.fixture
 def owner(browser: Browser, system: Running) -> Iterator[Page]:
     """Open the projects as the owner."""

@@ -12,6 +12,7 @@ from tests.running import Running
 
 from . import controls
 from .pages import DIGITS_LAYERS, PATHS, project, quiet
+from .walk import states, unfold
 
 SIZES = {"desktop": (1440, 900), "phone": (360, 740)}
 SMALLEST = 24
@@ -131,63 +132,6 @@ def test_every_button_and_field_has_a_handle() -> None:
     for module, found in controls.written().items():
         without = [tag for tag in found if not re.search(r"data-testid|aria-label|\.{3}\$|^<\$", tag)]
         assert without == [], module
-
-
-def states(page: Page, system: Running, name: str, model: Path) -> Iterator[str]:
-    """Lead a page through everything that it can show to its owner when nothing fails."""
-    for path in PATHS:
-        page.goto(f"{system.master}{path}")
-        page.wait_for_load_state("networkidle")
-        unfold(page)
-        yield path
-    page.goto(f"{system.master}/project/{name}")
-    page.get_by_test_id("add-worker").click()
-    row = page.get_by_test_id("worker-row")
-    row.get_by_test_id("pause-worker").wait_for()
-    unfold(page)
-    page.get_by_test_id("restore").first.wait_for()
-    page.get_by_test_id("rate-conv1").wait_for()
-    yield "a project that trains"
-    row.get_by_test_id("pause-worker").click()
-    row.get_by_test_id("resume-worker").wait_for()
-    yield "a paused worker"
-    for opener, closer in (("branch", "close"), ("restore", "cancel"), ("reboot", "cancel"), ("model-forms", "close")):
-        page.get_by_test_id(opener).first.click()
-        page.get_by_test_id(closer).wait_for()
-        page.wait_for_load_state("networkidle")
-        unfold(page)
-        yield f"the dialog of {opener}"
-        page.get_by_test_id(closer).click()
-    page.goto(system.master)
-    page.get_by_test_id("new-project").click()
-    expect(page.get_by_test_id("project-name")).to_be_focused()
-    unfold(page)
-    yield "a new project"
-    page.get_by_test_id("begin-model").check(force=True)
-    page.get_by_test_id("model-file").set_input_files(model)
-    page.get_by_test_id("how-transfer").check(force=True)
-    unfold(page)
-    yield "a new project from a model"
-    page.goto(f"{system.master}/data/d1")
-    page.get_by_test_id("label-name").first.fill("another")
-    page.get_by_test_id("save-labels").wait_for()
-    yield "changed labels"
-    page.get_by_test_id("rename-data").click()
-    yield "a new name"
-
-
-def unfold(page: Page) -> None:
-    """Open all that is folded, also what that brings, in the dialog or on the page."""
-    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
-    page.wait_for_load_state("networkidle")
-
-
-@pytest.fixture(scope="module")
-def model(system: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the demo's model as a file."""
-    path = tmp_path_factory.mktemp("model") / "digits.json"
-    path.write_bytes(system.visitor.get("/api/projects/digits/model.json").content)
-    return path
 
 
 def kind(handle: str, said: str) -> str:

@@ -59,9 +59,8 @@ function MyWork({ env }) {
   const mine = env.live.workers.value.filter(({ role }) => role === "trainer"); // the others give nothing to the training
   if (!mine.length) return null;
   const total = count(mine.reduce((sum, worker) => sum + worker.total, 0));
-  const label = text.mine.pillLabel(mine.length, total);
-  return html`<a class="pill" href=${`/project/${encodeURIComponent(mine[0].project)}`} aria-label=${label} title=${text.mine.leave}>
-    <span class="dot pulse" aria-hidden="true"></span>${text.mine.pill(mine.length)}<span class="pill-power">${total} ${text.stat.dataUnit}</span>
+  return html`<a class="pill" href=${`/project/${encodeURIComponent(mine[0].project)}`} title=${text.mine.leave}>
+    <span class="dot pulse" aria-hidden="true"></span>${text.mine.pill(mine.length)}<span class="sr-only"> ${text.mine.pillYours} </span><span class="pill-power">${total} ${text.stat.dataUnit}</span>
   </a>`;
 }
 

@@ -71,7 +71,7 @@ export function Log({ env, id }) {
 
 /** @param {{entries: LogEntry[]}} props */
 const Rows = ({ entries }) => html`
-  <ol class="log-rows" tabindex="0" role="log" aria-label=${words.title}>
+  <div class="log-rows" tabindex="0" role="log" aria-label=${words.title}><ol>
     ${entries
       .slice(-SHOWN)
       .reverse()
@@ -82,5 +82,5 @@ const Rows = ({ entries }) => html`
           <${Ago} time=${entry.time} />
         </li>`,
       )}
-  </ol>
+  </ol></div>
 `;

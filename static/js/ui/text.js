@@ -180,7 +180,7 @@ export const text = {
     capacityHint: (/** @type {number} */ vectors, /** @type {number} */ size) =>
       `up to ${count(vectors)} in the memory of each worker, and ${bytes(size)}; more keep a fast device busy`,
     pill: (/** @type {number} */ n) => plural(n, "worker", "workers"),
-    pillLabel: (/** @type {number} */ n, /** @type {string} */ total) => `${plural(n, "worker", "workers")} of yours, ${total} vectors contributed`,
+    pillYours: "of yours:",
     leave: "Your workers stop when you leave.",
     quota: "Space for pictures",
     quotaHint: "This browser keeps pictures, so that the next visit downloads less. What was unused longest goes first.",
