@@ -129,6 +129,7 @@ export class Crew {
     await this.supply.listed; // the master allocates by what it was told before
     if (!this.links.welcomed() || !worker.endpoint || worker.joined) return;
     worker.joined = true;
+    if (worker.state === "starting") worker.settle();
     const {number, project, role, wish} = worker;
     const {capacityVectors: capacity_vectors, capacityBytes: capacity_bytes, intensity} = wish;
     this.links.tell("Join", {project, worker: number, role, capacity_vectors, capacity_bytes, intensity});
@@ -160,7 +161,7 @@ export class Crew {
   /**
    * End a worker here; one that failed stays in the table, with its reason.
    * @param {LocalWorker} worker
-   * @param {"gone" | "failed"} how
+   * @param {"gone" | "failed" | "starting"} how starting: once more
    * @param {string} reason
    */
   retire(worker, how = "gone", reason = "") {
@@ -169,7 +170,7 @@ export class Crew {
     this.ready.delete(worker.number);
     this.links.project(worker.project).drop(worker.number);
     if (how === "gone") this.workers.delete(worker.number);
-    else Object.assign(worker, {state: "failed", reason});
+    else Object.assign(worker, {state: how, reason});
     this.changed();
   }
 
@@ -312,8 +313,9 @@ export class Crew {
   failed(worker, reason) {
     if (!worker.endpoint) return;
     if (worker.joined) this.links.tell("Failed", {worker: worker.number, reason}); // else the master does not know it
-    this.retire(worker, "failed", reason);
-    if (worker.restarts >= MOST_RESTARTS) return;
+    const again = worker.restarts < MOST_RESTARTS;
+    this.retire(worker, again ? "starting" : "failed", reason);
+    if (!again) return;
     worker.restarts += 1;
     this.launch(worker);
   }

@@ -12,7 +12,7 @@ const MOST_UNANSWERED = 2;
 const SMOOTHING = 0.3; // of a new power figure against the old one
 
 /** @typedef {import("./port.js").Endpoint & {onerror: ((event: any) => void) | null, terminate(): void}} WorkerEndpoint */
-/** @typedef {"waiting" | "joining" | "ready" | "working" | "saturated" | "paused" | "silent" | "failed"} State */
+/** @typedef {"starting" | "waiting" | "joining" | "ready" | "working" | "saturated" | "paused" | "silent" | "failed"} State */
 /** @typedef {{capacityVectors: number, capacityBytes: number, intensity: number, paused: boolean}} Wish */
 /** @typedef {import("./project.js").Parameters} Parameters */
 /** @typedef {import("./protocol.js").Shard} Shard */

@@ -247,10 +247,12 @@ describe("boss: what goes wrong", () => {
   });
 
   it("names a worker that fails, and restarts it three times", async () => {
-    const {line, workers, rows, clock} = await working(1);
+    const {line, workers, rows, clock, shown} = await working(1);
     for (let i = 0; i < 4; i++) {
+      expect(shown.filter(({type, workers: rows}) => type === "workers" && rows[0]?.state === "failed")).to.deep.equal([], "it starts again");
       workers[i].onerror({message: `out of memory ${i}`});
       await settled();
+      clock.pass(250);
       expect(workers[i].ended).to.equal(true);
     }
     expect(line().of("Failed").map(({reason}) => reason)).to.deep.equal([0, 1, 2, 3].map(i => `out of memory ${i}`));
