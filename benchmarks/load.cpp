@@ -7,6 +7,7 @@
 // - MODE train: browsers that join, are ready, and answer all at once, 1 ms before the period ends.
 //   MODE echo: no messages; each round all send one frame of VALUES float32 and wait for one as long.
 //   MODE deflate: the same, and permessage-deflate is offered, as browsers do. MODE idle: Hello, and then silence.
+//   MODE steady: browsers of 2,000 vectors a second that answer when what they are ordered to compute would be computed.
 // - One JSON line per round. The server's CPU is read from its own CPU clock before the first byte leaves and after the
 //   last browser has the next round's frames, so all that a round costs is in it.
 // - Frames are masked with a key of zeros: the server unmasks all the same, and all browsers share one vector.
@@ -33,6 +34,7 @@ namespace {
 constexpr int browsers_per_address = 200;  // the master takes 256 from one address
 constexpr size_t small_frame = 1 << 18;    // larger ones are parameters, whose bytes nobody looks at
 constexpr double patience_s = 20;
+constexpr double power = 2000;             // vectors a second of a browser in mode steady
 
 [[noreturn]] void fail(const std::string &what) {
   fprintf(stderr, "load: %s: %s\n", what.c_str(), strerror(errno));
@@ -56,7 +58,7 @@ struct Settings {
   double period;
   int rounds;
   std::string protocol, engine, project;
-  bool messages() const { return mode == "train" || mode == "idle"; }
+  bool messages() const { return mode == "train" || mode == "idle" || mode == "steady"; }
 };
 
 struct Browser {
@@ -65,6 +67,8 @@ struct Browser {
   bool welcome = false;
   bool waiting = false;      // it has sent and waits for the next round
   long iteration = -1;       // of the newest orders
+  double due = 0;            // when they are computed, 0: nothing is
+  double until_ms = 0;       // how long that takes
   std::string worker = "1";
   std::string in;            // bytes not understood yet
   size_t skip = 0;           // bytes of a large frame still to come
@@ -88,6 +92,22 @@ class Crowd {
     fflush(stdout);
     while (getchar() != EOF) {
     }
+  }
+
+  void steady() {
+    const double end = now() + settings_.rounds * settings_.period;
+    while (now() < end) {
+      double next = end;
+      for (Browser &browser : browsers_) {
+        if (browser.due && browser.due <= now()) {
+          answer(browser, long(power * browser.until_ms / 1000), browser.until_ms);
+          browser.due = 0;
+        }
+        if (browser.due) next = std::min(next, browser.due);
+      }
+      turn(std::max(0, int(1000 * (next - now()))));
+    }
+    printf("{\"refused\": %d}\n", refused_);
   }
 
   void run() {
@@ -261,6 +281,8 @@ class Crowd {
       assigned(browser, text);
     } else if (type == "\"Orders\"") {
       browser.iteration = std::stol(field(text, "iteration"));
+      browser.until_ms = std::stod(field(text, "until_ms"));
+      if (settings_.mode == "steady") browser.due = now() + browser.until_ms / 1000;  // newer orders end older work
       if (first_orders_ < 0) first_orders_ = now();
       if (browser.waiting) waiting_--;
       browser.waiting = false;
@@ -297,13 +319,17 @@ class Crowd {
       browser.waiting = true;
       waiting_++;
       sent++;
-      send(browser, "{\"type\":\"Answer\",\"project\":\"" + settings_.project + "\",\"iteration\":" +
-                        std::to_string(browser.iteration) +
-                        ",\"results\":[{\"worker\":1,\"count\":1,\"loss\":1.5,\"wrong\":0,\"ms\":50.0}]}",
-           settings_.values);
+      answer(browser, 1, 50);
       browser.iteration = -1;
     }
     return sent;
+  }
+
+  void answer(Browser &browser, long count, double ms) {
+    send(browser, "{\"type\":\"Answer\",\"project\":\"" + settings_.project + "\",\"iteration\":" +
+                      std::to_string(browser.iteration) + ",\"results\":[{\"worker\":1,\"count\":" +
+                      std::to_string(count) + ",\"loss\":1.5,\"wrong\":0,\"ms\":" + std::to_string(ms) + "}]}",
+         settings_.values);
   }
 
   template <class Condition>
@@ -348,5 +374,7 @@ int main(int count, char **words) {
   const Settings settings{atoi(words[1]), pid_t(atoi(words[2])), words[3], atoi(words[4]), size_t(atol(words[5])),
                           atof(words[6]) / 1000, atoi(words[7]), words[8], words[9], words[10]};
   Crowd crowd(settings);
-  settings.mode == "idle" ? crowd.idle() : crowd.run();
+  if (settings.mode == "idle") crowd.idle();
+  else if (settings.mode == "steady") crowd.steady();
+  else crowd.run();
 }

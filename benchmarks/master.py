@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import numpy as np
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.report import Report  # noqa: E402 - run as a file, the checkout is not on the path
-from mlitb.connection import Connection  # noqa: E402
+from mlitb.connection import EXTENSION, Connection  # noqa: E402
 from mlitb.core.messages import PROTOCOL  # noqa: E402
 from tests.running import Running, free_port, running, until  # noqa: E402
 
@@ -37,6 +37,7 @@ BOUNDS_MS = {1_000_000: 70.0, 125_000: 8.0}
 BOUND_BROWSERS = 64
 ECHO_SHARE = 1.3
 IDLE, IDLE_BOUND_MB = 5000, 250
+STEADY, WARM_UP, POWER, SHARE = [1, 2, 8, 32, 64, 96, 256], 3, 2000, 0.97
 GRACE_S = 5.0
 """Longer than the crowd itself needs to hand its bytes over: it shares the machine with the server."""
 
@@ -45,39 +46,81 @@ UNITS = {125_000: 417, 1_000_000: 3333, 4_000_000: 13333}
 
 
 # -------------------------------------------------------------------------------------------------- the rival
-def echo(port: int, values: int, browsers: int, defaults: bool) -> None:
-    """Serve the loop that adds every frame in float64 and, when all have come, sends the sum to all."""
+class Sum:
+    """What the loop adds: every frame in float64."""
+
+    def __init__(self, values: int, browsers: int) -> None:
+        self.total = np.zeros(values, np.float64)
+        self.browsers = browsers
+        self.come = 0
+
+    def add(self, data: bytes) -> bytes:
+        """Add a frame; give the mean when it was the last, else nothing."""
+        np.add(self.total, np.frombuffer(data, np.float32), out=self.total)
+        self.come += 1
+        if self.come < self.browsers:
+            return b""
+        frame = (self.total / self.browsers).astype(np.float32).tobytes()
+        self.total[:], self.come = 0, 0
+        return frame
+
+
+class Echo:
+    """A connection that is called, without ASGI in between, as the master's are."""
+
+    everyone: ClassVar[list[Connection]] = []
+
+    def __init__(self, connection: Connection, total: Sum) -> None:
+        self.everyone.append(connection)
+        self.total = total
+        connection.adopt(self)
+
+    def heard(self, data: bytes | None) -> None:
+        """Add a frame; after the last send the sum to all."""
+        if frame := self.total.add(data or b""):
+            for one in self.everyone:
+                one.push([frame])
+
+    def drained(self) -> None:
+        """Nothing waits here."""
+
+    def lost(self) -> None:
+        """Nobody comes back."""
+
+
+def echo(port: int, values: int, browsers: int, way: str) -> None:
+    """Serve the loop that adds every frame in float64 and, when all have come, sends the sum to all.
+
+    Its way: an ASGI application on the master's stack ("echo"), called without ASGI as the master is ("short"), or on
+    uvicorn as it comes ("deflate").
+    """
     sends: list[Any] = []
-    total = np.zeros(values, np.float64)
-    come = 0
+    total = Sum(values, browsers)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        nonlocal come
         if scope["type"] != "websocket":
             return
         await receive()
         await send({"type": "websocket.accept"})
+        if way == "short":
+            Echo(scope["extensions"][EXTENSION], total)
+            return
         sends.append(send)
         while (message := await receive())["type"] == "websocket.receive":
-            np.add(total, np.frombuffer(message["bytes"], np.float32), out=total)
-            come += 1
-            if come == browsers:
-                come = 0
-                frame = (total / browsers).astype(np.float32).tobytes()
-                total[:] = 0
+            if frame := total.add(message["bytes"]):
                 await asyncio.gather(*(one({"type": "websocket.send", "bytes": frame}) for one in sends))
 
     options: dict[str, Any] = {"port": port, "lifespan": "off", "log_level": "error", "ws_max_size": 1 << 27}
-    if not defaults:
+    if way != "deflate":
         options |= {"loop": "uvloop", "http": "httptools", "ws": Connection, "ws_per_message_deflate": False}
     uvicorn.run(app, **options)
 
 
 @contextlib.contextmanager
-def echoing(size: int, browsers: int, defaults: bool) -> Iterator[tuple[int, int]]:
+def echoing(size: int, browsers: int, way: str) -> Iterator[tuple[int, int]]:
     """Run that loop in a process; give its port and process id."""
     port = free_port()
-    call = f"from benchmarks.master import echo; echo({port}, {size // 4}, {browsers}, {defaults})"
+    call = f"from benchmarks.master import echo; echo({port}, {size // 4}, {browsers}, {way!r})"
     process = subprocess.Popen([sys.executable, "-c", call], cwd=ROOT)
     try:
         until(lambda: _answers(port), "the echo loop listens")
@@ -124,7 +167,7 @@ class Load:
 
 
 # -------------------------------------------------------------------------------------------------- what is measured
-def project(system: Running, size: int, period: float) -> tuple[str, int]:
+def project(system: Running, size: int, period: float, more: dict[str, Any] | None = None) -> tuple[str, int]:
     """Make a project of about `size` bytes of parameters; give its id and the exact size."""
     layers = [
         {"type": "input", "width": 8, "height": 8, "channels": 1},
@@ -133,7 +176,7 @@ def project(system: Running, size: int, period: float) -> tuple[str, int]:
         {"type": "fully_connected"},
         {"type": "softmax"},
     ]
-    settings = {"period": period, "grace": GRACE_S}
+    settings = {"period": period, "grace": GRACE_S, **(more or {})}
     body = {"name": f"load {size}", "layers": layers, "settings": settings}
     name = str(system.owner.post("/api/projects", json=body).raise_for_status().json()["id"])
     (dataset,) = system.project()["datasets"]
@@ -153,12 +196,34 @@ def train(system: Running, load: Load, browsers: int, size: int, period: float, 
     return row("master", browsers, size, whole, found)
 
 
-def rival(load: Load, browsers: int, size: int, rounds: int, defaults: bool) -> dict[str, Any]:
+WAYS = {"echo": "echo and add", "short": "echo and add, without ASGI", "deflate": "echo, uvicorn's defaults"}
+
+
+def rival(load: Load, browsers: int, size: int, rounds: int, way: str) -> dict[str, Any]:
     """Measure the echo-and-add loop."""
-    with echoing(size, browsers, defaults) as (port, pid):
-        mode = "deflate" if defaults else "echo"
+    with echoing(size, browsers, way) as (port, pid):
+        mode = "deflate" if way == "deflate" else "echo"
         found = load.rounds(port, pid, mode, browsers, size, 0.3, rounds + 1)
-    return row("echo, uvicorn's defaults" if defaults else "echo and add", browsers, size, found, found)
+        peak = memory_mb(pid, "VmHWM")
+    return {**row(WAYS[way], browsers, size, found, found), "peak, MB": peak}
+
+
+def steady(system: Running, load: Load, browsers: int, period: float, rounds: int) -> dict[str, Any]:
+    """Let browsers compute as ordered, with the default grace; give power and latency as the master saw them."""
+    size = 125_000
+    settings = {"grace": 0.0, "local_steps": True, "optimizer": "sgd"}
+    name, exact = project(system, size, period, settings)
+    engine = system.visitor.get("/api/config").json()["engine"]
+    load.rounds(system.port, system.process.pid, "steady", browsers, exact, period, rounds + WARM_UP, engine, name)
+    kept = system.visitor.get(f"/api/projects/{name}/history").json()
+    found = [one for one in kept if one["trainers"]][WARM_UP - 1 : -1]  # the last may have been broken off
+    system.owner.delete(f"/api/projects/{name}").raise_for_status()
+    seconds, vectors = sum(one["seconds"] for one in found), sum(one["vectors"] for one in found)
+    return {
+        "browsers": browsers, "T, s": period, "vectors/s": round(vectors / seconds),
+        "latency, ms": statistics.median(one["latency_ms"] for one in found),
+        "iteration, s": round(seconds / len(found), 3), "share of T": round(vectors / seconds / browsers / POWER, 4),
+    }  # fmt: skip
 
 
 def row(
@@ -207,16 +272,25 @@ def measure(report: Report, quick: bool) -> None:
             for size in sizes:
                 report.rows.append(train(system, load, browsers, size, period, rounds))
                 if browsers >= BOUND_BROWSERS:
-                    report.rows += [rival(load, browsers, size, rounds, defaults) for defaults in (False, True)]
+                    report.rows += [rival(load, browsers, size, rounds, way) for way in WAYS]
         if not quick:
             report.notes += constants([row for row in report.rows if row["server"] == "master"])
             train(system, load, 256, 4_000_000, period, 2)
             peak = memory_mb(system.process.pid, "VmHWM")
-            report.notes.append(f"256 browsers × 4 MB, all at once: the master's memory had its peak at {peak:,.0f} MB")
+            default = rival(load, 256, 4_000_000, 2, "deflate")["peak, MB"]
+            report.notes.append(
+                f"256 browsers × 4 MB, all at once: the master's memory had its peak at {peak:,.0f} MB, "
+                f"that of the echo on uvicorn's defaults at {default:,.0f} MB"
+            )
+        points = [steady(system, load, n, period, rounds + 3) for n in ([2] if quick else STEADY)]
         with running(Path(temporary) / "idle", demo=False) as fresh:  # making the demo loads scikit-learn
             found = idle(fresh, load, 500 if quick else IDLE)
     report.notes.append(", ".join(f"{key}: {value:,.0f}" for key, value in found.items()))
-    check(report, found)
+    if not quick:
+        bare = rival(load, IDLE, 4000, 1, "deflate")["peak, MB"]
+        report.notes.append(f"{IDLE:,} connections of the echo on uvicorn's defaults, 4 KB each: {bare:,.0f} MB")
+    report.notes += [", ".join(f"{key}: {value:,}" for key, value in point.items()) for point in points]
+    check(report, found, points)
 
 
 def constants(rows: list[dict[str, Any]]) -> list[str]:
@@ -239,7 +313,7 @@ def constants(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def check(report: Report, idle_row: dict[str, Any]) -> None:
+def check(report: Report, idle_row: dict[str, Any], points: list[dict[str, Any]]) -> None:
     """Hold the figures against DESIGN's bounds."""
     cpu = {(row["server"], row["browsers"], 1000 * row["KB"]): row["CPU, ms"] for row in report.rows}
     for size, bound in BOUNDS_MS.items():
@@ -248,6 +322,8 @@ def check(report: Report, idle_row: dict[str, Any]) -> None:
         own, echoed = cpu["master", BOUND_BROWSERS, size], cpu["echo and add", BOUND_BROWSERS, size]
         report.at_most(f"CPU of {BOUND_BROWSERS} × {size // 1000} KB, ms", own, bound)
         report.at_most(f"the same against echo and add, {size // 1000} KB", own / echoed, ECHO_SHARE)
+    two = next(point for point in points if point["browsers"] == 2)
+    report.at_least("share of T computed, two browsers, 125 KB", two["share of T"], SHARE)
     if idle_row["idle browsers"] == IDLE:
         report.at_most(f"memory with {IDLE} idle browsers, MB", idle_row["memory, MB"], IDLE_BOUND_MB)
 

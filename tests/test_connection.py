@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn import Config
 from uvicorn.server import ServerState
@@ -141,6 +141,7 @@ messages = (
 )
 
 
+@settings(deadline=None)  # a connection is made for each
 @given(st.lists(messages, max_size=8), st.lists(st.integers(1, 90_000), min_size=1), st.booleans())
 def test_frames_are_heard_as_they_were_sent_however_the_stream_is_cut(
     sent: list[Sent], sizes: list[int], finely: bool
