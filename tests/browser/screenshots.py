@@ -1,14 +1,19 @@
 """Take a picture of every page, light and dark, desktop and phone: `make screenshots` fills test-results/screenshots.
 
-The system is the real one, with the demo project trained for a while by two workers, so that the curves show something.
+With names of pages and sizes only those; with `docs` those that the documents show, into docs/images. All of them show
+the whole page, in true colour. The system is the real one, with the demo project trained for a while by two workers,
+so that the curves show something.
 """
 
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +23,8 @@ from tests.browser.chromium import EXECUTABLE, FAKE_CAMERA, FLAGS  # noqa: E402 
 from tests.running import Running, running, until  # noqa: E402
 
 OUT = ROOT / "test-results/screenshots"
+IMAGES = ROOT / "docs/images"
+ABOUT = "Handwritten digits of 43 people. How few of them does a network need?"
 SIZES = {"desktop": (1440, 900), "phone": (360, 780), "wide": (2560, 1400)}
 THEMES = ("light", "dark")
 ITERATIONS = 30
@@ -101,7 +108,7 @@ def lending(page: Page, system: Running) -> None:
     """Show the volunteer's page while the device computes."""
     joining(page, system)
     page.get_by_test_id("add-worker").click()
-    expect(page.get_by_text("Thank you")).to_be_visible()
+    expect(page.locator(".join-figures dd").first).to_have_text(re.compile(r"^\d+,\d+"), timeout=60_000)
 
 
 def data_sets(page: Page, system: Running) -> None:
@@ -127,7 +134,6 @@ def classifying(page: Page, system: Running) -> None:
     page.get_by_test_id("inside").locator("summary").click()
     page.get_by_test_id("batch").locator("summary").click()
     expect(page.get_by_test_id("activations")).to_be_visible()
-    page.evaluate("scrollTo(0, 0)")  # the header stays on top of what is scrolled
 
 
 def settings_and_log(page: Page, system: Running) -> None:
@@ -139,7 +145,40 @@ def settings_and_log(page: Page, system: Running) -> None:
         page.get_by_role("heading", name=heading, exact=True).click()
     page.get_by_test_id("setting-optimizer").select_option("adam")
     page.get_by_test_id("setting-local_steps").check()
-    page.evaluate("scrollTo(0, 0)")
+
+
+def checkpoints(page: Page, system: Running) -> None:
+    """Show the checkpoints that are kept."""
+    page.goto(f"{system.master}/project/digits")
+    page.get_by_test_id("checkpoints").locator("summary").click()
+    expect(page.get_by_test_id("checkpoint-row").first).to_be_visible()
+
+
+def branching(page: Page, system: Running) -> None:
+    """Show how a new project begins with a checkpoint."""
+    checkpoints(page, system)
+    page.get_by_test_id("branch").first.click()
+    expect(page.get_by_test_id("branch-name")).to_be_visible()
+
+
+def model(page: Page, system: Running) -> None:
+    """Show the forms of a model, what its owner says of it, and how it is taught other labels."""
+    page.goto(f"{system.master}/project/digits")
+    page.get_by_test_id("model-forms").click()
+    expect(page.get_by_test_id("form-onnx")).to_be_visible()
+
+
+def watching(page: Page, system: Running) -> None:
+    """Show a project to who does not own it."""
+    page.goto(f"{system.master}/project/digits")
+    expect(page.get_by_test_id("chart-error")).not_to_have_attribute("data-points", "0")
+    page.wait_for_load_state("networkidle")
+
+
+def nothing_yet(page: Page, system: Running) -> None:
+    """Show a server without any project."""
+    page.goto(system.master)
+    expect(page.locator(".empty")).to_be_visible()
 
 
 def not_found(page: Page, system: Running) -> None:
@@ -149,57 +188,105 @@ def not_found(page: Page, system: Running) -> None:
 
 PAGES: dict[str, Visit] = {
     "projects": projects, "new-project": new_project, "wrong-layers": wrong_layers, "project": training,
-    "project-statistics": statistics,
-    "project-without-data": without_data, "remove": removing, "join": joining, "join-lending": lending,
-    "project-classify": classifying, "project-settings": settings_and_log,
-    "data-sets": data_sets, "data-set": data_set, "not-found": not_found,
+    "statistics": statistics, "without-data": without_data, "remove": removing, "join": joining,
+    "join-lending": lending, "classify": classifying, "settings": settings_and_log, "checkpoints": checkpoints,
+    "branch": branching, "model": model, "data-sets": data_sets, "data-set": data_set, "not-found": not_found,
 }  # fmt: skip
+VISITORS: dict[str, Visit] = {"visitor-projects": projects, "visitor-project": watching, "visitor-join": lending}
+EMPTY: dict[str, Visit] = {"empty": nothing_yet, "visitor-empty": nothing_yet}
+TALL = 1800
+"""CSS pixels of the window behind a dialog, which then shows all that is in it."""
+DOCS: dict[str, tuple[str, int, int, str, int]] = {
+    "project": ("project", 1200, 971, "light", 1), "project-dark": ("project", 1200, 971, "dark", 1),
+    "join": ("visitor-join", 1200, 750, "light", 1), "join-phone": ("visitor-join", 390, 844, "dark", 2),
+    "project-phone": ("visitor-project", 390, 844, "light", 2),
+}  # fmt: skip
+"""What the documents show: the page, the window, the theme and the scale."""
 
 
 @contextmanager
-def window(browser: Browser, system: Running, size: str, theme: str) -> Iterator[Page]:
-    """Open a window of a size and theme as the owner."""
-    width, height = SIZES[size]
+def window(
+    browser: Browser, system: Running, width: int, height: int, theme: str, *, scale: int = 1, owner: bool = True
+) -> Iterator[Page]:
+    """Open a window of a size and theme."""
     context = browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme="dark" if theme == "dark" else "light",
         reduced_motion="reduce",
-        device_scale_factor=2 if size == "phone" else 1,
+        device_scale_factor=scale,
     )
     page = context.new_page()
-    page.goto(f"{system.master}/?token={system.token}")
+    if owner:
+        page.goto(f"{system.master}/?token={system.token}")
     yield page
     context.close()
 
 
 def train(browser: Browser, system: Running) -> None:
     """Train the demo until its curve has a shape."""
-    with window(browser, system, "desktop", "light") as page:
+    with window(browser, system, *SIZES["desktop"], "light") as page:
         training(page, system)
         until(lambda: system.iteration() >= ITERATIONS, f"{ITERATIONS} iterations", 120)
 
 
+def prepare(browser: Browser, system: Running) -> None:
+    """Make what the pictures show: a project that has learned, with a description, and one that waits for data."""
+    wish = {"name": "Leaves of the botanic garden", "layers": LAYERS}
+    system.owner.post("/api/projects", json=wish).raise_for_status()
+    system.owner.put("/api/projects/digits/about", json={"description": ABOUT}).raise_for_status()
+    train(browser, system)
+
+
+def take(browser: Browser, system: Running, pages: dict[str, Visit], sizes: list[str]) -> int:
+    """Take the pictures of these pages in each size and theme; return how many."""
+    for size in sizes:
+        for theme in THEMES:
+            for name, visit in pages.items():
+                scale = 2 if size == "phone" else 1
+                owner = not name.startswith("visitor")
+                with window(browser, system, *SIZES[size], theme, scale=scale, owner=owner) as page:
+                    visit(page, system)
+                    page.evaluate("scrollTo(0, 0)")  # the header stays on top of what is scrolled
+                    dialog = page.locator("dialog[open]").count() > 0
+                    if dialog:
+                        page.set_viewport_size({"width": SIZES[size][0], "height": TALL})
+                    page.screenshot(path=OUT / f"{name}-{size}-{theme}.png", full_page=not dialog)
+    return len(sizes) * len(THEMES) * len(pages)
+
+
+def illustrate(browser: Browser, system: Running) -> None:
+    """Take the pictures of the documents."""
+    for name, (shown, width, height, theme, scale) in DOCS.items():
+        owner = not shown.startswith("visitor")
+        with window(browser, system, width, height, theme, scale=scale, owner=owner) as page:
+            {**PAGES, **VISITORS}[shown](page, system)
+            page.evaluate("scrollTo(0, 0)")
+            data = page.screenshot(full_page="join" in name)
+        Image.open(BytesIO(data)).convert("RGB").save(IMAGES / f"{name}.png", optimize=True)  # never a palette
+
+
 def main() -> None:
-    """Take all pictures, or those of the pages and sizes that are named."""
+    """Take all pictures, those of the pages and sizes that are named, or those of the documents."""
     named = set(sys.argv[1:])
     sizes = [size for size in SIZES if size in named or not named & set(SIZES)]
-    pages = {name: visit for name, visit in PAGES.items() if name in named or not named & set(PAGES)}
+    every = {**PAGES, **VISITORS, **EMPTY}
+    pages = {name: visit for name, visit in every.items() if name in named or not named & set(every)}
     OUT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as system, sync_playwright() as playwright:
-        wish = {"name": "Leaves of the botanic garden", "layers": LAYERS}
-        system.owner.post("/api/projects", json=wish).raise_for_status()
+    taken = 0
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=[*FLAGS, *FAKE_CAMERA])
-        train(browser, system)
-        for size in sizes:
-            for theme in THEMES:
-                for name, visit in pages.items():
-                    with window(browser, system, size, theme) as page:
-                        visit(page, system)
-                        page.screenshot(
-                            path=OUT / f"{name}-{size}-{theme}.png", full_page="project" in name or "data" in name
-                        )
+        if "docs" not in named and EMPTY.keys() & pages.keys():
+            with running(Path(folder) / "empty", demo=False) as system:
+                taken += take(browser, system, {name: pages[name] for name in EMPTY if name in pages}, sizes)
+        with running(Path(folder) / "demo") as system:
+            prepare(browser, system)
+            if "docs" in named:
+                illustrate(browser, system)
+            else:
+                taken += take(browser, system, {name: pages[name] for name in pages if name not in EMPTY}, sizes)
         browser.close()
-    print(f"{len(sizes) * len(THEMES) * len(pages)} pictures are in {OUT.relative_to(ROOT)}")
+    where, count = (IMAGES, len(DOCS)) if "docs" in named else (OUT, taken)
+    print(f"{count} pictures are in {where.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

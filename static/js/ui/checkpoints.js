@@ -50,17 +50,17 @@ const Rows = ({ env, id, rows, choose }) => html`
       </thead>
       <tbody>
         ${rows.map(
-          (row) => html`<tr key=${row.iteration} data-testid="checkpoint-row">
+          (row) => html`<tr key=${row.iteration} class="centred" data-testid="checkpoint-row">
             <td>${count(row.iteration)} ${row.best && html`<span class="tag">${words.best}</span>`}</td>
             <td><${Ago} time=${row.saved} /></td>
             <td>${percent(row.test_error ?? -1)}</td>
             <td>${loss(row.loss ?? -1)}</td>
             <td>${bytes(row.bytes)}</td>
-            <td class="row">
+            <td><div class="row">
               <button type="button" class="small" data-testid="restore" onClick=${() => choose({ row, what: "restore" })}>${words.restore}</button>
               <button type="button" class="small" data-testid="branch" onClick=${() => choose({ row, what: "branch" })}>${words.branch}</button>
               <a class="button small" download data-testid="checkpoint-file" href=${env.api.checkpointUrl(id, row.iteration)}>${words.download}</a>
-            </td>
+            </div></td>
           </tr>`,
         )}
       </tbody>
