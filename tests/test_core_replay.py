@@ -26,6 +26,8 @@ LAYERS = (
     {"type": "softmax"},
 )
 Vector = NDArray[np.float32]
+MOST = 200
+"""Vectors of an order: with local steps more than once round a list, without never reached."""
 
 
 def picture(key: int) -> NDArray[np.uint8]:
@@ -48,16 +50,22 @@ class Map:
         micro_batch: int,
         count: int,
         iteration: int,
+        local: tuple[float, float] = (0.0, 0.0),
     ) -> Vector:
+        """Give what travels: the gradient sum, or with a local rate and momentum the difference times the vectors."""
+        rate, momentum = local
         self.network.set_parameters(parameters)
-        self.network.clear()
-        keys = [vector.key for vector in Stream(pieces, seed).take(cursor, count)]
+        self.network.begin_local() if rate else self.network.clear()
+        stream = Stream(pieces, seed)
+        keys = [vector.key for vector in (stream.walk if rate else stream.take)(cursor, count)]
         for start in range(0, count, micro_batch):
             batch = keys[start : start + micro_batch]
             pixels = np.stack([picture(key) for key in batch])
             labels = [int(pixel.mean() > 127) % self.labels for pixel in pixels]
             self.network.gradient(pixels, labels, batch, self.seed, iteration)
-        return self.network.gradient_sum()
+            if rate:
+                self.network.local_step(len(batch), rate, momentum)
+        return self.network.local_difference() * np.float32(-count) if rate else self.network.gradient_sum()
 
 
 class Training(World):
@@ -93,8 +101,10 @@ class Training(World):
             case Add():
                 assert self.vector is not None
                 list(reduction.add(self.total, self.vector))
-            case Step(vectors=vectors, learning_rate=rate):
-                self.parameters, self.state = step(self.hyper, self.parameters, self.total, self.state, vectors, rate)
+            case Step(vectors=vectors, learning_rate=rate, settings=settings):
+                hyper = Hyper.parse(settings)
+                self.state = optimizer.adapted(self.state, hyper, self.parameters.size)
+                self.parameters, self.state = step(hyper, self.parameters, self.total, self.state, vectors, rate)
                 self.total[:] = 0
                 self.history.append(self.parameters)
             case Initialise():
@@ -106,12 +116,14 @@ class Training(World):
         for order in orders.orders:
             shards = [browser.assigns[order.worker].shards[i] for i in order.ready]
             pieces = [Piece(s.hash, s.count, s.offset, s.step) for s in shards]
+            count = min(order.limit, MOST)
             sums.append(
                 self.map.gradient(
-                    self.parameters, pieces, order.seed, order.cursor, order.micro_batch, order.limit, orders.iteration
+                    self.parameters, pieces, order.seed, order.cursor, order.micro_batch, count, orders.iteration,
+                    (order.local_rate, order.local_momentum),
                 )
-            )
-            results.append(m.Result(order.worker, order.limit, 1.0, 0, 10.0))
+            )  # fmt: skip
+            results.append(m.Result(order.worker, count, 1.0, 0, 10.0))
         self.vector = reduction.combine(sums)
         message = m.Answer("p", orders.iteration, tuple(results))
         self.feed(Received(browser.number, message, self.vector.size))
@@ -136,10 +148,12 @@ def replay(world: Training) -> Iterator[Vector]:
     """Repeat what a project's records tell, from its seed, without its browsers."""
     mapping = Map(world.project().layers, 2, 7)
     parameters = mapping.network.initial(7)
-    state = optimizer.init(world.hyper, parameters.size)
+    state: optimizer.State = {}
     lists: dict[str, Any] = {}
+    terms: dict[str, Any] = {}
     for record in world.vectors["p"].records:
         lists |= record["lists"]
+        terms = record.get("terms", terms)
         if not record["vectors"]:
             continue
         total = reduction.zeros(parameters.size)
@@ -150,11 +164,14 @@ def replay(world: Training) -> Iterator[Vector]:
                 pieces = [Piece(*row) for row in listed["shards"]]
                 sums.append(
                     mapping.gradient(
-                        parameters, pieces, listed["seed"], cursor, micro_batch, count, record["iteration"]
+                        parameters, pieces, listed["seed"], cursor, micro_batch, count, record["iteration"],
+                        tuple(record["local"]) or (0.0, 0.0),
                     )
-                )
+                )  # fmt: skip
             list(reduction.add(total, reduction.combine(sums)))
-        parameters, state = step(world.hyper, parameters, total, state, record["vectors"], record["learning_rate"])
+        hyper = Hyper.parse(terms["hyper"])
+        state = optimizer.adapted(state, hyper, parameters.size)
+        parameters, state = step(hyper, parameters, total, state, record["vectors"], record["learning_rate"])
         yield parameters
 
 
@@ -182,4 +199,21 @@ def test_the_log_repeats_the_training_bit_by_bit() -> None:
     world.train(6, backwards=True)
     again = list(replay(world))
     assert len(again) == len(world.history) == 12
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(again, world.history, strict=True))
+
+
+def test_the_log_repeats_local_steps_and_settings_that_changed() -> None:
+    world = Training(3, 2)
+    world.train(3)
+    world.control("set", local_steps=True, local_rate=0.02, local_momentum=0.5, optimizer="sgd", learning_rate=1.0)
+    world.train(3)
+    world.control("set", local_rate=0.05, decay=0.5, decay_interval=2)
+    world.train(4)
+    world.control("set", local_steps=False, optimizer="adam", learning_rate=0.001)
+    world.train(3)
+    records = [record for record in world.vectors["p"].records if record["vectors"]]
+    assert {tuple(record["local"]) for record in records} == {(), (0.02, 0.5), (0.05, 0.5)}
+    assert len({record["learning_rate"] for record in records}) > 3
+    again = list(replay(world))
+    assert len(again) == len(world.history) == 13
     assert all(a.tobytes() == b.tobytes() for a, b in zip(again, world.history, strict=True))
