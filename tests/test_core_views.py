@@ -103,6 +103,16 @@ def test_a_tracker_beside_a_trainer_is_not_shown_the_same_snapshot_again(world: 
         assert not [effect for effect in effects if isinstance(effect, Broadcast)]
 
 
+def test_a_paused_worker_gets_no_advice_about_what_it_would_do(world: World) -> None:
+    a = world.worker()
+    world.answer(a)  # all it holds
+    [row] = world.master.roster("p", a.number, 0.0).rows
+    assert row.advice.startswith("it used all it holds")
+    world.say(a, m.Tune(1, paused=True))
+    [row] = world.master.roster("p", a.number, 0.0).rows
+    assert (row.state, row.advice) == ("paused", "")
+
+
 def test_failed_workers_are_shown_with_their_reason(world: World) -> None:
     a = world.worker()
     effects = world.say(a, m.Failed(1, "out of memory"))

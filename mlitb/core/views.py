@@ -124,6 +124,8 @@ def _advice(project: Project, browser: Browser, worker: Worker) -> str:
         return worker.failure
     if advice := browser.link.advice(1000 * project.settings.period):
         return advice
+    if worker.paused:
+        return ""
     if isinstance(worker, Trainer) and browser.waits and project.open:
         return "more devices want to compute than the server can serve in time: they take turns"
     if isinstance(worker, Trainer) and worker.saturated:

@@ -56,7 +56,7 @@ const Header = ({ env }) => html`
 
 /** What this page gives right now, on every page. @param {{env: Env}} props */
 function MyWork({ env }) {
-  const mine = env.live.workers.value.filter(({ role }) => role === "trainer"); // the others give nothing to the training
+  const mine = env.live.workers.value.filter(({ role, state }) => role === "trainer" && state !== "failed"); // the others give nothing to the training
   if (!mine.length) return null;
   const total = count(mine.reduce((sum, worker) => sum + worker.total, 0));
   return html`<a class="pill" href=${`/project/${encodeURIComponent(mine[0].project)}`} title=${text.mine.leave}>

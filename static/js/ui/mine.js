@@ -55,7 +55,14 @@ export function shownState(env, worker) {
   if (!computing(state)) return state;
   if (!goesOn(env, worker.project)) return state === "saturated" ? "ready" : state;
   const begun = worker.role === "trainer" ? worker.total > 0 : worker.iteration > 0;
+  if (state === "ready" && begun && leftOut(env, worker)) return "turn";
   return state === "ready" && !begun ? state : early ? "saturated" : "working";
+}
+
+/** Whether iterations go by without this trainer; the rows of the boss may be a second old. @param {Env} env @param {MyWorker} worker */
+function leftOut(env, { role, project, iteration }) {
+  const status = env.live.status.value;
+  return role === "trainer" && status?.project === project && status.iteration - iteration > 1 + Math.ceil(1 / status.period);
 }
 
 /** Whether iterations follow one another, as far as this page knows. @param {Env} env @param {string} project */
@@ -197,7 +204,7 @@ function MyRow({ env, worker, name }) {
   const failed = state === "failed";
   const hint = text.workerHint[paused && waits(env) ? "charging" : state] ?? "";
   // of who is early the master says the same, a moment later; of who is paused it knows nothing that matters
-  const why = state === "saturated" || paused ? hint : [sentence(worker.reason), failed || !worker.reason ? hint : ""].filter(Boolean).join(" ");
+  const why = state === "saturated" || state === "turn" || paused ? hint : [sentence(worker.reason), failed || !worker.reason ? hint : ""].filter(Boolean).join(" ");
   const looks = worker.role !== "trainer";
   const toggle = () => env.live.tune(worker.worker, { paused: !paused });
   return html`

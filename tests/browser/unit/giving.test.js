@@ -1,5 +1,6 @@
 import {expect} from "/vendor/chai.js";
 import {connect} from "/static/js/ui/live.js";
+import {shownState} from "/static/js/ui/mine.js";
 
 const WORKER = {worker: 1, project: "p", role: "trainer", state: "working", total: 0};
 
@@ -75,5 +76,41 @@ describe("what a page gives", () => {
     pass(1000);
     say("slept", {ms: 3_598_000});
     expect(given()).to.deep.equal({vectors: 2, ms: 2000 + 2000 + 1000});
+  });
+});
+
+describe("the state that people see", () => {
+  const shown = ({live}) => shownState({live}, live.workers.value[0]);
+  const status = fields => ({status: {project: "p", state: "running", period: 1, iteration: 7, ...fields}});
+
+  it("is one through all turns of an iteration", () => {
+    const made = make();
+    made.say("status", status());
+    for (const state of ["ready", "working", "saturated", "ready"]) {
+      made.workers({state, total: 5, iteration: 7, early: true});
+      expect(shown(made)).to.equal("saturated");
+      made.workers({state, total: 5, iteration: 7, early: false});
+      expect(shown(made)).to.equal("working");
+    }
+  });
+
+  it("is ready before the first iteration, and while the project rests", () => {
+    const made = make();
+    made.workers({state: "ready", total: 0, iteration: 0});
+    expect(shown(made)).to.equal("ready");
+    made.workers({state: "saturated", total: 5, iteration: 7});
+    made.say("status", status({state: "paused"}));
+    expect(shown(made)).to.equal("ready");
+  });
+
+  it("is a wait for its turn when iterations go by without it", () => {
+    const made = make();
+    made.workers({state: "ready", total: 5, iteration: 7});
+    for (const [iteration, period, state] of [[9, 1, "working"], [10, 1, "turn"], [13, 0.2, "working"], [14, 0.2, "turn"]]) {
+      made.say("status", status({iteration, period}));
+      expect(shown(made)).to.equal(state);
+    }
+    made.workers({state: "working", total: 5, iteration: 14});
+    expect(shown(made)).to.equal("working");
   });
 });
