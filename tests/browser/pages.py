@@ -1,8 +1,6 @@
 """What the tests of the pages share: a project to change, figures as people read them, a page that throws nothing."""
 
-import io
 import re
-import zipfile
 from typing import Any
 
 import pytest
@@ -51,15 +49,6 @@ def figure(page: Page, name: str) -> float:
     """Read a figure of the status strip; NaN while there is none."""
     found = re.search(r"[\d.]+", page.get_by_test_id(f"stat-{name}").inner_text().replace(",", ""))
     return float(found.group()) if found else float("nan")
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    """Zip some files."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as file:
-        for name, data in files.items():
-            file.writestr(name, data)
-    return made.getvalue()
 
 
 def fits(page: Page) -> bool:

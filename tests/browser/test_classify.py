@@ -18,10 +18,11 @@ from mlitb import resources
 from mlitb.engine import Engine
 from mlitb.modelfile import parse
 from mlitb.pixels import decode, encode_png
+from tests.data_server.zips import make_zip
 from tests.running import Running, command, running, until
 
 from .chromium import FAKE_CAMERA, launch
-from .pages import DIGITS_LAYERS, project, quiet, zipped
+from .pages import DIGITS_LAYERS, project, quiet
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -246,7 +247,7 @@ def test_a_zip_becomes_the_table_that_the_command_line_writes(visitor: Page, sys
     files = {f"some/{n:02}, a.png": noise(100 + n, 8, 8) for n in range(20)}
     files |= {"notes.txt": b"hello", "__MACOSX/x.png": b"", ".hidden.png": b"", "some/broken.png": noise(1)[:20]}
     archive = tmp_path / "pictures.zip"
-    archive.write_bytes(zipped(files))
+    archive.write_bytes(make_zip(files))
     visitor.get_by_test_id("batch").locator("summary").click()
     choose(visitor, payload(archive.read_bytes(), "pictures.zip"), "batch-file")
     result = visitor.get_by_test_id("batch-result")
@@ -272,10 +273,10 @@ def test_a_zip_becomes_the_table_that_the_command_line_writes(visitor: Page, sys
 def test_a_zip_that_is_none_gets_its_sentence_and_a_long_one_can_be_stopped(visitor: Page, system: Running) -> None:
     open_page(visitor, system, "digits")
     visitor.get_by_test_id("batch").locator("summary").click()
-    for data, said in ((b"hello", "cannot be read as a zip"), (zipped({}), "holds no files")):
+    for data, said in ((b"hello", "cannot be read as a zip"), (make_zip({}), "holds no files")):
         choose(visitor, payload(data, "odd.zip"), "batch-file")
         expect(visitor.get_by_role("alert")).to_contain_text(f"odd.zip {said}")
-    many = zipped({f"{n:05}.png": noise(3, 10, 10) for n in range(4000)})
+    many = make_zip({f"{n:05}.png": noise(3, 10, 10) for n in range(4000)})
     choose(visitor, payload(many, "many.zip"), "batch-file")
     expect(visitor.get_by_test_id("batch-progress")).to_be_visible()
     visitor.get_by_test_id("batch-stop").click()

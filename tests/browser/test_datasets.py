@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.data_server.zips import make_zip
+from tests.data_server.zips import picture as a_png
 from tests.running import Running, until
 
 from .bundle import build_test_vendor
-from .pages import DIGITS_LAYERS, THEMES, findings, fits, quiet, zipped
+from .pages import DIGITS_LAYERS, THEMES, findings, fits, quiet
 
 COLOURS = {"cat": 40, "dog": 120, "puppy": 200}
 EACH = 8
@@ -41,7 +44,7 @@ def pets(seed: object) -> bytes:
             png = io.BytesIO()
             Image.fromarray(rng.integers(value, value + 30, (8, 8, 3), dtype=np.uint8)).save(png, "PNG")
             files[f"{label}/{number}.png"] = png.getvalue()
-    return zipped(files)
+    return make_zip(files)
 
 
 def made(system: Running, request: pytest.FixtureRequest) -> dict[str, Any]:
@@ -245,6 +248,22 @@ def test_a_visitor_looks_and_changes_nothing(visitor: Page, system: Running, req
     expect(visitor.get_by_test_id("download-data")).to_be_visible()
     for control in ("rename-data", "delete-data", "label-name", "save-labels", "cut-again"):
         expect(visitor.get_by_test_id(control)).to_have_count(0)
+
+
+def test_the_labels_fit_beside_their_counts_on_a_phone(owner: Page, system: Running) -> None:
+    """With all three sets; names are long as people give them."""
+    words = ("Handwritten zeros", "Acer pseudoplatanus", "3")
+    files = {
+        f"{part}/{word}/{n}.png": a_png(seed)
+        for seed, (part, word, n) in enumerate(product(("train", "test"), words, range(9)))
+    }
+    report = system.upload(make_zip(files), name="long names", validation="0.3").json()
+    owner.set_viewport_size({"width": 390, "height": 844})
+    owner.goto(f"{system.master}/data/{report['id']}")
+    expect(owner.get_by_role("columnheader", name="Validation")).to_be_visible()
+    table = owner.locator(".label-table").locator("..")
+    assert table.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+    assert float(owner.get_by_test_id("label-name").first.evaluate("field => field.clientWidth")) > 80
 
 
 def test_a_data_set_that_is_not_there(visitor: Page, system: Running) -> None:

@@ -9,9 +9,10 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from mlitb.core.config import Settings
 from mlitb.core.network import plan
+from tests.data_server.zips import make_zip
 from tests.running import Running, until
 
-from .pages import DIGITS_LAYERS, zipped
+from .pages import DIGITS_LAYERS
 
 
 def test_a_new_project_from_the_first_click_to_the_trained_network(owner: Page, system: Running, archive: Path) -> None:
@@ -190,13 +191,13 @@ def test_a_bad_upload_says_what_is_wrong(owner: Page, system: Running, archive: 
     for name, data, said in (
         ("notes.txt", b"hello", "not a zip file"),
         ("fake.zip", b"hello", "zip"),
-        ("empty.zip", zipped({}), "no"),
+        ("empty.zip", make_zip({}), "no"),
     ):
         chooser.set_input_files({"name": name, "mimeType": "application/zip", "buffer": data})
         expect(owner.get_by_role("alert")).to_contain_text(re.compile(said, re.I))
     with zipfile.ZipFile(archive) as file:
         some = {name: file.read(name) for name in file.namelist()[:40]}
-    mixed = zipped({**some, "train/0/readme.txt": b"hello"})
+    mixed = make_zip({**some, "train/0/readme.txt": b"hello"})
     chooser.set_input_files({"name": "mixed.zip", "mimeType": "application/zip", "buffer": mixed})
     report = owner.get_by_test_id("upload-report")
     expect(report).to_contain_text("1 file was skipped")

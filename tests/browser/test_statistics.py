@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mlitb import pixels
+from tests.data_server.zips import make_zip
 from tests.running import Running, command, running, until
 
-from .pages import project, quiet, zipped
+from .pages import project, quiet
 
 HEAVY: list[dict[str, Any]] = [
     {"type": "input", "width": 8, "height": 8, "channels": 1},
@@ -182,7 +183,7 @@ def test_the_owner_gives_a_project_a_test_set_of_its_own(owner: Page, system: Ru
     name = project(system, "own-test-set")
     owner.goto(f"{system.master}/project/{name}")
     expect(owner.get_by_test_id("test-count")).to_have_text("360 pictures, 10 labels")
-    archive = zipped({f"{label}/{number}.png": picture(number) for label in ("3", "cat") for number in range(4)})
+    archive = make_zip({f"{label}/{number}.png": picture(number) for label in ("3", "cat") for number in range(4)})
     owner.get_by_test_id("change-test-set").click()
     owner.get_by_test_id("test-file").set_input_files(
         {"name": "own.zip", "mimeType": "application/zip", "buffer": archive}

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import BrowserType, Page, Route, expect
 
+from tests.data_server.zips import make_zip
 from tests.running import Running, until
 
 from .bundle import build_test_vendor
 from .chromium import FAKE_CAMERA, launch
-from .pages import findings, project, quiet, zipped
+from .pages import findings, project, quiet
 from .test_classify import choose, noise, open_page, payload
 
 FRAMES = 8
@@ -95,7 +96,7 @@ def test_every_control_works_at_both_sizes(width: int, theme: str, chromium: Bro
             page.get_by_test_id(panel).locator("summary").click()
         page.get_by_test_id("look-layer").select_option("relu2")
         expect(page.get_by_test_id("activations")).to_be_visible()
-        choose(page, payload(zipped({"a.png": noise(80), "b.png": noise(81)}), "two.zip"), "batch-file")
+        choose(page, payload(make_zip({"a.png": noise(80), "b.png": noise(81)}), "two.zip"), "batch-file")
         expect(page.get_by_test_id("batch-result")).to_have_attribute("data-rows", "2")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing sticks out"
         assert findings(page, (build_test_vendor() / "axe.js").read_text()) == []

@@ -42,6 +42,24 @@ export const About = ({ about }) =>
     : null;
 
 /**
+ * The head of a page about one project: what it is about, the project's state, what can be done; and the way back.
+ * @param {{id: string, title: string, lead: string, back: string, state: string | undefined, children?: Children}} props
+ */
+export const PageHead = ({ id, title, lead, back, state, children }) => html`
+  <div class="page-head">
+    <div class="title">
+      <h1>${title}</h1>
+      ${state && html`<${Badge} state=${state} />`}
+      <p class="why">${lead}</p>
+    </div>
+    <div class="head-actions">
+      ${children}
+      <a class="button" href=${`/project/${encodeURIComponent(id)}`} data-testid="to-project"><${Icon} name="chart" />${back}</a>
+    </div>
+  </div>
+`;
+
+/**
  * One figure with its name and unit; its place never moves when it changes.
  * @param {{name: string, value: string, unit?: string, note?: string, hint?: string, id?: string, class?: string, children?: Children}} props
  */

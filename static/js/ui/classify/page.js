@@ -1,6 +1,5 @@
 // The classify page: show the newest network a picture, see what it sees and says, teach it.
-import { Icon } from "../icons.js";
-import { Badge, Problem } from "../parts.js";
+import { PageHead, Problem } from "../parts.js";
 import { html, useEffect, useMemo } from "../preact.js";
 import { Gone, useProject } from "../project.js";
 import { inputSize } from "../shapes.js";
@@ -42,14 +41,7 @@ export function ClassifyPage({ env, device, id }) {
   if (problem && !project) return html`<${Gone} sentence=${problem} />`;
   return html`
     <div class="page classify">
-      <div class="page-head">
-        <div class="title">
-          <h1>${words.title(name)}</h1>
-          ${status && html`<${Badge} state=${status.state} />`}
-          <p class="why">${words.lead}</p>
-        </div>
-        <div class="head-actions"><a class="button" href=${`/project/${encodeURIComponent(id)}`} data-testid="to-project"><${Icon} name="chart" />${words.back(name)}</a></div>
-      </div>
+      <${PageHead} id=${id} title=${words.title(name)} lead=${words.lead} back=${words.back(name)} state=${status?.state} />
       ${network.problem.value && html`<${Problem}>${words.failed(sentence(network.problem.value))}<//>`}
       <div class="classify-grid">
         <${Sources} looking=${looking} live=${env.secure && device.camera !== null} ready=${input !== null} />

@@ -5,7 +5,7 @@ import { FIGURES } from "../figures.js";
 import { count, fileName, loss, percent } from "../format.js";
 import { useHistory } from "../history.js";
 import { Icon } from "../icons.js";
-import { Badge, Problem, Stat } from "../parts.js";
+import { PageHead, Problem, Stat } from "../parts.js";
 import { html, useEffect, useMemo, useRef } from "../preact.js";
 import { Gone, useProject } from "../project.js";
 import { inputSize } from "../shapes.js";
@@ -34,17 +34,9 @@ export function StatisticsPage({ env, id }) {
   const report = env.live.report.value?.project === id ? env.live.report.value : null;
   return html`
     <div class="page wide statistics">
-      <div class="page-head">
-        <div class="title">
-          <h1>${words.title(name)}</h1>
-          ${status && html`<${Badge} state=${status.state} />`}
-          <p class="why">${words.lead}</p>
-        </div>
-        <div class="head-actions">
-          <button type="button" data-testid="save-json" title=${words.saveHint} disabled=${!report} onClick=${() => report && saveJson(env, report, name)}><${Icon} name="download" />${words.save}</button>
-          <a class="button" href=${`/project/${encodeURIComponent(id)}`} data-testid="to-project"><${Icon} name="chart" />${words.back(name)}</a>
-        </div>
-      </div>
+      <${PageHead} id=${id} title=${words.title(name)} lead=${words.lead} back=${words.back(name)} state=${status?.state}>
+        <button type="button" data-testid="save-json" title=${words.saveHint} disabled=${!report} onClick=${() => report && saveJson(env, report, name)}><${Icon} name="download" />${words.save}</button>
+      <//>
       ${project && html`<${Body} env=${env} project=${project} name=${name} report=${report} />`}
     </div>
   `;
