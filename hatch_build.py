@@ -47,6 +47,7 @@ VENDOR = {
     "qr.js": 'export {default} from "qrcode-generator";',
     "pack.js": 'export {zipSync} from "fflate";',
     "tus.js": 'export {Upload} from "tus-js-client";',
+    "sortable.js": 'export {default} from "sortablejs";',
 }
 """Each bundle in static/vendor and the module that it is made from."""
 

@@ -2,8 +2,9 @@
 import { bytes, flop, NONE } from "./format.js";
 import { Icon } from "./icons.js";
 import { added, changed, isFree, moved, OPTIONS, PALETTE, readOption, removed, showOption } from "./layers.js";
+import { useDragging } from "./making/dragging.js";
 import { editing } from "./making/text.js";
-import { html, useSignal } from "./preact.js";
+import { html } from "./preact.js";
 import { problemsOf } from "./making/checks.js";
 import { bytesOf, describe, flopsOf, parameterCount, sources, sum } from "./shapes.js";
 import { layerWords as learning } from "./training/text.js";
@@ -29,27 +30,21 @@ const redone = ({ layers, past, future }) => ({ layers: future[0], past: [...pas
 export function LayerEditor({ edits, set, problem = "" }) {
   const rows = describe(edits.layers, ASSUMED_LABELS);
   const problems = problemsOf(rows);
-  const dragged = useSignal(-1);
-  const over = useSignal(-1);
   const edit = (/** @type {Layer[]} */ layers) => set(step(edits, layers));
   const move = (/** @type {number} */ from, /** @type {number} */ to) => edit(moved(edits.layers, from, to));
-  const drop = () => {
-    if (dragged.value > 0 && over.value >= 0 && over.value !== dragged.value) move(dragged.value, over.value);
-    dragged.value = over.value = -1;
-  };
+  const { list, ready } = useDragging(move);
   const named = rows.findIndex((row) => problem.toLowerCase().startsWith(`${row.name}:`.toLowerCase()));
   return html`
     <div class="editor">
       <${Tools} edits=${edits} set=${set} />
-      <ol class="editor-rows" onDragOver=${(/** @type {Event} */ event) => event.preventDefault()} onDrop=${drop}>
+      <ol ref=${list} class=${ready ? "editor-rows ready" : "editor-rows"}>
         ${rows.map(
           (_, index) => html`<li
             key=${index}
-            class=${`editor-row ${problems[index] || named === index ? "bad" : ""} ${over.value === index && dragged.value >= 0 ? "over" : ""}`}
+            class=${`editor-row ${isFree(edits.layers, index) ? "free" : ""} ${problems[index] || named === index ? "bad" : ""}`}
             data-testid="layer-row"
-            onDragEnter=${() => (over.value = index)}
           >
-            <${LayerRow} rows=${rows} index=${index} layers=${edits.layers} edit=${edit} move=${move} onDrag=${(/** @type {number} */ n) => (dragged.value = n)} />
+            <${LayerRow} rows=${rows} index=${index} layers=${edits.layers} edit=${edit} move=${move} />
             ${(problems[index] || named === index) && html`<p class="field-note bad" role="alert">${named === index ? problem : problems[index]}</p>`}
           </li>`,
         )}
@@ -71,8 +66,8 @@ const Tools = ({ edits, set }) => html`
   </div>
 `;
 
-/** @param {{rows: Row[], index: number, layers: Layer[], edit: (layers: Layer[]) => void, move: (from: number, to: number) => void, onDrag: (index: number) => void}} props */
-function LayerRow({ rows, index, layers, edit, move, onDrag }) {
+/** @param {{rows: Row[], index: number, layers: Layer[], edit: (layers: Layer[]) => void, move: (from: number, to: number) => void}} props */
+function LayerRow({ rows, index, layers, edit, move }) {
   const row = rows[index];
   const kind = words.kinds[row.layer.type] ?? row.layer.type;
   const name = `${kind} ${index}`;
@@ -81,7 +76,7 @@ function LayerRow({ rows, index, layers, edit, move, onDrag }) {
   return html`
     <div class="editor-line">
       ${free
-        ? html`<span class="grip" draggable="true" title=${editing.drag} aria-hidden="true" onDragStart=${() => onDrag(index)} onDragEnd=${() => onDrag(-1)}>⠿</span>`
+        ? html`<span class="grip" title=${editing.drag} aria-hidden="true">⠿</span>`
         : html`<span class="grip none" aria-hidden="true"></span>`}
       <span class="layer-type">${kind}</span>
       <span class="layer-shape number">${row.shape.join("×") || NONE}</span>
