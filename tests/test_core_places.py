@@ -29,7 +29,7 @@ def browsers(count: int) -> list[Browser]:
     everyone = [Browser(i, i, "", set(), Link()) for i in range(count)]
     for browser in everyone:
         holder = Holder((browser.client, 1), 100, 10**6, set(), 1.0)
-        browser.trainers.append(Trainer(1, "trainer", 1.0, 100, 10**6, holder=holder, ready={"shard"}))
+        browser.trainers.append(Trainer(1, "trainer", 1.0, 100, 10**6, holder=holder, ready={"shard"}, size=1))
     return everyone
 
 

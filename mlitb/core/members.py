@@ -113,7 +113,7 @@ class Browser:
 
     def could_work(self) -> bool:
         """Tell whether one of its trainers has unpacked something to compute."""
-        return any(t.ready and t.holder and not t.paused for t in self.trainers)
+        return any(t.ready and t.holder and not t.paused and (t.size or t.list_changed) for t in self.trainers)
 
     def excuse(self, iteration: int) -> None:
         """Expect nothing more in this iteration; what comes all the same is late."""
