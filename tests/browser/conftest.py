@@ -11,7 +11,7 @@ from tests.running import Running, running
 
 from .bundle import build_test_vendor
 from .chromium import EXECUTABLE, FLAGS
-from .pages import quiet
+from .pages import SIZES, quiet
 from .site import serving
 
 expect.set_options(timeout=20_000)  # a machine may be much slower than the one on which this was written
@@ -76,6 +76,18 @@ def model(system: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def owner(browser: Browser, system: Running) -> Iterator[Page]:
     """Open the projects as the owner."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(20_000)
+    page = quiet(context)
+    page.goto(f"{system.master}/?token={system.token}")
+    yield page
+    context.close()
+
+
+@pytest.fixture(params=SIZES)
+def sized(request: pytest.FixtureRequest, browser: Browser, system: Running) -> Iterator[Page]:
+    """Open the projects as the owner, in a window of each size."""
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
     context.set_default_timeout(20_000)
     page = quiet(context)
     page.goto(f"{system.master}/?token={system.token}")

@@ -20,6 +20,7 @@ PATHS = (
 )
 WIDTHS = (360, 390, 768, 1440, 2560)
 THEMES = ("light", "dark")
+SIZES = {"desktop": (1440, 900), "phone": (360, 740)}
 
 DIGITS_LAYERS: list[dict[str, Any]] = [
     {"type": "input", "width": 8, "height": 8, "channels": 1},

@@ -1,20 +1,17 @@
 """Every control of every page, on a desktop and on a phone: it can be seen, named, hit, and some test uses it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.running import Running
 
 from . import controls
-from .pages import DIGITS_LAYERS, PATHS, project, quiet
+from .pages import DIGITS_LAYERS, PATHS, project
 from .walk import states, unfold
 
-SIZES = {"desktop": (1440, 900), "phone": (360, 740)}
 SMALLEST = 24
 """CSS pixels of a target's side (WCAG 2.2, 2.5.8); a checkbox counts with its label, a link in a sentence not."""
 PER_NAME = ("rate-", "decay-", "frozen-", "freeze-", "form-")
@@ -42,18 +39,6 @@ CONTROLS = """smallest => {
   }
   return wrong;
 }"""
-
-
-@pytest.fixture(params=SIZES)
-def sized(request: pytest.FixtureRequest, browser: Browser, system: Running) -> Iterator[Page]:
-    """Open the projects as the owner, in a window of each size."""
-    width, height = SIZES[request.param]
-    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
-    context.set_default_timeout(20_000)
-    page = quiet(context)
-    page.goto(f"{system.master}/?token={system.token}")
-    yield page
-    context.close()
 
 
 def wrong(page: Page) -> list[Any]:

@@ -11,36 +11,36 @@ from tests.running import Running, until
 from .pages import figure, project
 
 
-def test_a_project_shows_how_it_learns(visitor: Page, system: Running) -> None:
+def test_a_project_shows_how_it_learns(sized: Page, system: Running) -> None:
     name = project(system, "learns")
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    visitor.goto(f"{system.master}/project/{name}")
-    expect(visitor.get_by_test_id("connection")).to_have_attribute("data-state", "open")
-    visitor.get_by_test_id("add-worker").click()
-    until(lambda: figure(visitor, "iteration") >= 6, "six iterations on the page")
+    sized.goto(f"{system.master}/project/{name}")
+    expect(sized.get_by_test_id("connection")).to_have_attribute("data-state", "open")
+    sized.get_by_test_id("add-worker").click()
+    until(lambda: figure(sized, "iteration") >= 6, "six iterations on the page")
     state = system.project(name)["status"]
-    assert figure(visitor, "error") == pytest.approx(100 * state["error"], abs=25), "error is a share in per cent"
-    assert 0 < figure(visitor, "loss") < 5
-    assert figure(visitor, "trainers") == 1
+    assert figure(sized, "error") == pytest.approx(100 * state["error"], abs=25), "error is a share in per cent"
+    assert 0 < figure(sized, "loss") < 5
+    assert figure(sized, "trainers") == 1
     for chart in ("error", "loss", "power", "latency", "bytes"):
-        shown = visitor.get_by_test_id(f"chart-{chart}")
+        shown = sized.get_by_test_id(f"chart-{chart}")
         assert int(shown.get_attribute("data-points") or 0) >= 4
         assert "iteration" in (shown.locator(".plot").get_attribute("aria-label") or "")
-    visitor.reload()  # its worker goes with it, so nothing is added any more
-    expect(visitor.get_by_test_id("chart-error")).to_have_attribute("data-points", re.compile(r"^([4-9]|\d\d+)$"))
+    sized.reload()  # its worker goes with it, so nothing is added any more
+    expect(sized.get_by_test_id("chart-error")).to_have_attribute("data-points", re.compile(r"^([4-9]|\d\d+)$"))
     rows = system.visitor.get(f"/api/projects/{name}/history").json()
     seconds = int(sum(row["seconds"] for row in rows))
     assert seconds >= 3, "six iterations of half a second"
-    expect(visitor.get_by_test_id("stat-time")).to_have_text(re.compile(rf"^{seconds}\ss$"))
+    expect(sized.get_by_test_id("stat-time")).to_have_text(re.compile(rf"^{seconds}\ss$"))
     for chart, unit in (("latency", "ms"), ("bytes", "KB")):
-        expect(visitor.get_by_test_id(f"chart-{chart}").locator(".chart-value").first).to_contain_text(unit)
+        expect(sized.get_by_test_id(f"chart-{chart}").locator(".chart-value").first).to_contain_text(unit)
 
 
-def test_my_workers_pause_resume_and_leave(visitor: Page, system: Running) -> None:
+def test_my_workers_pause_resume_and_leave(sized: Page, system: Running) -> None:
     name = project(system, "workers")
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    visitor.goto(f"{system.master}/project/{name}")
-    add, rows = visitor.get_by_test_id("add-worker"), visitor.get_by_test_id("worker-row")
+    sized.goto(f"{system.master}/project/{name}")
+    add, rows = sized.get_by_test_id("add-worker"), sized.get_by_test_id("worker-row")
     add.click()
     add.click()
     expect(rows).to_have_count(2)
@@ -140,20 +140,20 @@ def test_several_workers_and_other_roles_are_lent_at_a_click(browser: Browser, s
     context.close()
 
 
-def test_workers_go_on_while_their_person_looks_elsewhere(owner: Page, system: Running) -> None:
+def test_workers_go_on_while_their_person_looks_elsewhere(sized: Page, system: Running) -> None:
     name = project(system, "elsewhere")
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    owner.goto(f"{system.master}/project/{name}")
-    owner.get_by_test_id("add-worker").click()
+    sized.goto(f"{system.master}/project/{name}")
+    sized.get_by_test_id("add-worker").click()
     until(lambda: system.iteration(name) >= 2, "it trains")
-    owner.get_by_role("navigation").get_by_role("link", name="Projects").click()
-    expect(owner.get_by_role("heading", name="Projects", exact=True)).to_be_visible()
+    sized.get_by_role("navigation").get_by_role("link", name="Projects").click()
+    expect(sized.get_by_role("heading", name="Projects", exact=True)).to_be_visible()
     at = system.iteration(name)
     until(lambda: system.iteration(name) >= at + 3, "it still trains")
-    owner.get_by_role("link", name=re.compile("1 worker of yours")).click()
-    expect(owner.get_by_test_id("worker-row")).to_have_count(1)
-    owner.go_back()
-    expect(owner.get_by_test_id("project-card").first).to_be_visible()
+    sized.get_by_role("link", name=re.compile("1 worker of yours")).click()
+    expect(sized.get_by_test_id("worker-row")).to_have_count(1)
+    sized.go_back()
+    expect(sized.get_by_test_id("project-card").first).to_be_visible()
 
 
 def test_the_intensity_is_tuned_at_once_and_remembered(visitor: Page, system: Running) -> None:
@@ -198,28 +198,28 @@ def test_the_capacity_is_tuned_at_once_and_remembered(visitor: Page, system: Run
     until(lambda: allocated() == every, "and more again")
 
 
-def test_start_pause_reboot_and_remove(owner: Page, system: Running) -> None:
+def test_start_pause_reboot_and_remove(sized: Page, system: Running) -> None:
     name = project(system, "controlled")
-    owner.goto(f"{system.master}/project/{name}")
-    owner.get_by_test_id("start").click()
-    owner.get_by_test_id("add-worker").click()
+    sized.goto(f"{system.master}/project/{name}")
+    sized.get_by_test_id("start").click()
+    sized.get_by_test_id("add-worker").click()
     until(lambda: system.iteration(name) >= 3, "it trains")
-    owner.get_by_test_id("pause").click()
-    expect(owner.get_by_test_id("start")).to_be_visible()
+    sized.get_by_test_id("pause").click()
+    expect(sized.get_by_test_id("start")).to_be_visible()
     assert system.project(name)["status"]["state"] == "paused"
     at = system.iteration(name)
-    owner.get_by_test_id("reboot").click()
-    expect(owner.get_by_role("dialog")).to_contain_text(f"{at} iterations of training")
-    owner.get_by_test_id("confirm").click()
+    sized.get_by_test_id("reboot").click()
+    expect(sized.get_by_role("dialog")).to_contain_text(f"{at} iterations of training")
+    sized.get_by_test_id("confirm").click()
     until(lambda: system.project(name)["status"]["error"] == -1, "it knows nothing again")
-    expect(owner.get_by_test_id("chart-error")).to_have_attribute("data-points", "0")
-    owner.get_by_test_id("remove-project").click()
-    expect(owner.get_by_role("dialog")).to_contain_text("cannot be undone")
-    owner.keyboard.press("Escape")
-    expect(owner.get_by_role("dialog")).to_be_hidden()
-    owner.get_by_test_id("remove-project").click()
-    owner.get_by_test_id("confirm").click()
-    owner.wait_for_url(f"{system.master}/")
+    expect(sized.get_by_test_id("chart-error")).to_have_attribute("data-points", "0")
+    sized.get_by_test_id("remove-project").click()
+    expect(sized.get_by_role("dialog")).to_contain_text("cannot be undone")
+    sized.keyboard.press("Escape")
+    expect(sized.get_by_role("dialog")).to_be_hidden()
+    sized.get_by_test_id("remove-project").click()
+    sized.get_by_test_id("confirm").click()
+    sized.wait_for_url(f"{system.master}/")
     assert system.visitor.get(f"/api/projects/{name}").status_code == 404
 
 
@@ -237,29 +237,29 @@ def test_only_what_was_done_is_read_out(owner: Page, system: Running) -> None:
     expect(said).to_have_text("Started.")
 
 
-def test_settings_change_while_it_runs(owner: Page, system: Running) -> None:
+def test_settings_change_while_it_runs(sized: Page, system: Running) -> None:
     name = project(system, "tuned")
-    owner.goto(f"{system.master}/project/{name}")
-    owner.get_by_role("heading", name="Settings", exact=True).click()
-    owner.get_by_test_id("setting-learning_rate").fill("0.125")
-    owner.get_by_test_id("setting-period").fill("99")
-    owner.get_by_test_id("save-settings").click()
-    expect(owner.get_by_text(re.compile("period must be", re.I))).to_be_visible()
-    owner.get_by_test_id("setting-period").fill("2")
-    owner.get_by_test_id("save-settings").click()
-    expect(owner.get_by_test_id("stat-period")).to_have_text(re.compile(r"^2\s?s$"))
+    sized.goto(f"{system.master}/project/{name}")
+    sized.get_by_role("heading", name="Settings", exact=True).click()
+    sized.get_by_test_id("setting-learning_rate").fill("0.125")
+    sized.get_by_test_id("setting-period").fill("99")
+    sized.get_by_test_id("save-settings").click()
+    expect(sized.get_by_text(re.compile("period must be", re.I))).to_be_visible()
+    sized.get_by_test_id("setting-period").fill("2")
+    sized.get_by_test_id("save-settings").click()
+    expect(sized.get_by_test_id("stat-period")).to_have_text(re.compile(r"^2\s?s$"))
     settings = system.project(name)["settings"]
     assert (settings["learning_rate"], settings["period"]) == (0.125, 2.0)
 
 
-def test_the_test_error_is_measured_while_its_owner_wishes(owner: Page, system: Running) -> None:
+def test_the_test_error_is_measured_while_its_owner_wishes(sized: Page, system: Running) -> None:
     name = project(system, "measured")
-    owner.goto(f"{system.master}/project/{name}")
-    owner.get_by_test_id("measure").click()
+    sized.goto(f"{system.master}/project/{name}")
+    sized.get_by_test_id("measure").click()
     until(lambda: "statistics" in roles(system, name), "a worker of this page measures")
-    owner.get_by_test_id("measure-stop").click()
+    sized.get_by_test_id("measure-stop").click()
     until(lambda: "statistics" not in roles(system, name), "it is gone")
-    expect(owner.get_by_test_id("measure")).to_be_visible()
+    expect(sized.get_by_test_id("measure")).to_be_visible()
 
 
 def test_every_hyper_parameter_of_the_core_has_a_field(owner: Page, system: Running) -> None:
@@ -316,23 +316,23 @@ def weights(system: Running, name: str) -> dict[str, Any]:
     return dict(model["parameters"])
 
 
-def test_a_frozen_layer_stays_bit_equal_while_the_others_learn(owner: Page, system: Running) -> None:
+def test_a_frozen_layer_stays_bit_equal_while_the_others_learn(sized: Page, system: Running) -> None:
     name = project(system, "frozen layer")
     system.owner.patch(f"/api/projects/{name}", json={"layers": {"conv1": {"frozen": False}}}).raise_for_status()
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    owner.goto(f"{system.master}/project/{name}")
-    owner.get_by_test_id("add-worker").click()
+    sized.goto(f"{system.master}/project/{name}")
+    sized.get_by_test_id("add-worker").click()
     until(lambda: system.iteration(name) >= 2, "it trains")
-    owner.get_by_role("heading", name="Settings", exact=True).click()
-    owner.get_by_test_id("frozen-conv1").check()
-    owner.get_by_test_id("rate-fully_connected3").fill("0.5")
-    owner.get_by_test_id("decay-fully_connected3").fill("2")
-    owner.get_by_test_id("decay-fully_connected3").press("Tab")
-    owner.get_by_test_id("save-settings").click()
-    expect(owner.get_by_text("They hold from the next iteration on")).to_be_visible()
-    expect(owner.get_by_test_id("frozen-conv1")).to_be_checked()
-    owner.get_by_test_id("log").locator("summary").click()
-    expect(owner.get_by_test_id("log").get_by_text("conv1 frozen True")).to_be_visible()
+    sized.get_by_role("heading", name="Settings", exact=True).click()
+    sized.get_by_test_id("frozen-conv1").check()
+    sized.get_by_test_id("rate-fully_connected3").fill("0.5")
+    sized.get_by_test_id("decay-fully_connected3").fill("2")
+    sized.get_by_test_id("decay-fully_connected3").press("Tab")
+    sized.get_by_test_id("save-settings").click()
+    expect(sized.get_by_text("They hold from the next iteration on")).to_be_visible()
+    expect(sized.get_by_test_id("frozen-conv1")).to_be_checked()
+    sized.get_by_test_id("log").locator("summary").click()
+    expect(sized.get_by_test_id("log").get_by_text("conv1 frozen True")).to_be_visible()
     layers = {layer["type"]: layer for layer in system.project(name)["layers"]}
     assert layers["conv"]["frozen"] is True
     assert (layers["fully_connected"]["learning_rate"], layers["fully_connected"]["l2"]) == (0.5, 2)
