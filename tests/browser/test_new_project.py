@@ -37,6 +37,22 @@ def test_a_new_project_from_the_first_click_to_the_trained_network(owner: Page, 
     assert json.loads(Path(download.value.path()).read_text())["labels"] == [str(digit) for digit in range(10)]
 
 
+def test_the_form_is_fetched_when_it_is_opened_and_keeps_what_was_begun(owner: Page) -> None:
+    owner.route("**/ui/create.js", lambda route: route.abort())
+    owner.get_by_test_id("new-project").click()
+    expect(owner.get_by_role("dialog").get_by_role("alert")).to_contain_text("could not be loaded")
+    owner.unroute("**/ui/create.js")
+    owner.get_by_role("dialog").get_by_role("button", name="Try again").click()
+    expect(owner.get_by_test_id("project-name")).to_be_focused()
+    owner.get_by_test_id("project-name").fill("Begun")
+    owner.get_by_test_id("add-tanh").click()
+    owner.keyboard.press("Escape")
+    expect(owner.get_by_role("dialog")).to_be_hidden()
+    owner.get_by_test_id("new-project").click()
+    expect(owner.get_by_test_id("project-name")).to_have_value("Begun")
+    expect(owner.get_by_test_id("layer-row")).to_have_count(7)
+
+
 def test_what_the_server_refuses_stands_at_the_layers(owner: Page) -> None:
     owner.get_by_test_id("new-project").click()
     owner.get_by_test_id("project-name").fill("Own layers")
