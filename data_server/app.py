@@ -164,6 +164,11 @@ def _add_writing(app: FastAPI, store: Store) -> None:
         uploads: Uploads = app.state.uploads
         return await uploads.cut(dataset, Wanted.of(query.model_dump()).spec)
 
+    @app.get("/datasets/{dataset}/line")
+    async def line(dataset: str) -> dict[str, int]:
+        uploads: Uploads = app.state.uploads
+        return {"ahead": uploads.ahead_of_cut(dataset)}
+
     @app.delete("/datasets/{dataset}", dependencies=[ticket_for("delete")])
     async def delete(dataset: str) -> dict[str, Any]:
         try:

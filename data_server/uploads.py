@@ -43,6 +43,7 @@ class Uploads:
     def __init__(self, settings: Settings, store: Store, jobs: Jobs) -> None:
         self._settings, self._store, self._jobs = settings, store, jobs
         self._running = 0
+        self._cuts: dict[str, Path] = {}  # data sets that are being cut again, and the folder of each job
 
     async def receive(
         self, stream: AsyncIterator[bytes], wanted: Wanted, gone: Callable[[], Awaitable[None]]
@@ -92,8 +93,17 @@ class Uploads:
         job = self.job(self._store.sources(document), spec)
         job.labels = [label["name"] for label in document["labels"]]
         with self._store.scratch() as folder:
-            result = await self._jobs.run(folder, job)
+            self._cuts[dataset] = folder
+            try:
+                result = await self._jobs.run(folder, job)
+            finally:
+                if self._cuts.get(dataset) == folder:
+                    del self._cuts[dataset]
             return report(await uninterrupted(self._store.add_cut, document, result, asdict(spec), folder))
+
+    def ahead_of_cut(self, dataset: str) -> int:
+        """Return how many others are done before the cut of a data set that was asked for last."""
+        return self._jobs.ahead(self._cuts[dataset]) if dataset in self._cuts else 0
 
     def ahead(self, folder: Path) -> int:
         """Return how many others are read before what lies in this folder."""

@@ -238,6 +238,22 @@ def test_who_waits_is_told_how_many_are_read_first(
     expect(owner.get_by_test_id("upload-report")).to_contain_text("24 pictures")
 
 
+def test_a_cut_that_waits_says_for_how_many(owner: Page, system: Running, request: pytest.FixtureRequest) -> None:
+    report = made(system, request)
+    held: list[Route] = []
+    owner.route(re.compile(r"/cuts\?"), lambda route: held.append(route))  # Playwright marks the function
+    owner.route("**/line", lambda route: route.fulfill(json={"ahead": 2}))
+    owner.goto(f"{system.master}/data/{report['id']}")
+    owner.get_by_text("Cut again").click()
+    owner.get_by_label("Width").fill("6")
+    owner.get_by_test_id("cut-again").click()
+    expect(owner.get_by_text("2 uploads or cuts are done before it")).to_be_visible()
+    owner.unroute("**/line")
+    expect(owner.get_by_text("Cutting: every picture")).to_be_visible()
+    held[0].continue_()
+    expect(owner.get_by_text("There is a cut of")).to_be_visible()
+
+
 def test_a_visitor_looks_and_changes_nothing(visitor: Page, system: Running, request: pytest.FixtureRequest) -> None:
     report = made(system, request)
     visitor.goto(f"{system.master}/data")

@@ -5,6 +5,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,23 @@ def test_progress_is_told(served: Served) -> None:
     assert served.client.get(url, headers=bearer("upload")).status_code == 404
     assert served.client.get("/datasets").json() == []
     _assert_nothing_left(served)
+
+
+def test_the_place_of_a_cut_in_the_line_is_told(served: Served) -> None:
+    known = served.made(make_zip(labelled(1, 3, seed=99_000)))
+    for number in range(2):
+        data = make_zip(labelled(1, 1500, seed=10_000 * number))
+        url = _begin(served.client, len(data), width="64", height="64")
+        _send(served.client, url, 0, data)
+    line = f"/datasets/{known['id']}/line"
+    assert served.client.get(line).json() == {"ahead": 0}, "none was asked for"
+    with ThreadPoolExecutor(1) as other:
+        wish = {"width": "6", "height": "8", "channels": "1"}
+        cut = other.submit(served.client.post, f"/datasets/{known['id']}/cuts", params=wish, headers=bearer("upload"))
+        until(lambda: served.client.get(line).json() == {"ahead": 2})
+        until(lambda: served.client.get(line).json() == {"ahead": 1})
+        assert len(cut.result().json()["cuts"]) == 2
+    assert served.client.get(line).json() == {"ahead": 0}
 
 
 def test_the_place_in_the_line_is_told(served: Served) -> None:

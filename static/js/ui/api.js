@@ -98,6 +98,7 @@ export function makeApi(request, tus, dataUrl, words) {
     manifest: (cut) => store("GET", `${dataUrl}/cuts/${encodeURIComponent(cut)}/manifest.json`),
     edit: async (id, changes) => store("PATCH", set(id), { json: changes, ticket: await ticket("edit") }),
     discard: async (id) => store("DELETE", set(id), { ticket: await ticket("delete") }),
+    line: (id) => store("GET", `${set(id)}/line`),
     cut: async (id, size, options) => store("POST", `${set(id)}/cuts?${query({ ...size, ...options })}`, { ticket: await ticket() }),
     upload(file, size, options, hear) {
       const begun = Promise.all([tus(), import("./sending.js")]).then(

@@ -299,6 +299,8 @@ export interface Api {
   edit(dataset: string, changes: { name?: string; labels?: Record<string, string> }): Promise<Report>;
   /** Delete a data set. */
   discard(dataset: string): Promise<unknown>;
+  /** How many others are done before the cut that was asked for last. */
+  line(dataset: string): Promise<{ ahead: number }>;
   cut(dataset: string, size: Size, options: UploadOptions): Promise<Report>;
   /** The report is null where the upload was cancelled. */
   upload(file: File, size: Size, options: UploadOptions, hear: (told: Told) => void): { report: Promise<Report | null>; cancel(): void };

@@ -2,7 +2,7 @@
 import { count } from "../format.js";
 import { Icon } from "../icons.js";
 import { Field, Problem } from "../parts.js";
-import { html, useSignal } from "../preact.js";
+import { html, useEffect, useSignal } from "../preact.js";
 import { SizeInputs } from "../size.js";
 import { text } from "../text.js";
 import { useAsked } from "./asked.js";
@@ -12,6 +12,7 @@ import { words } from "./text.js";
 /** @typedef {{width: number, height: number, channels: number, mode: string, validation: string, duplicates: string}} Wish */
 
 const MOST_SIDE = 512; // the data server's
+const LOOK_MS = 1000; // how often a cut that waits asks for its place
 /** @type {Wish} */
 export const FIRST = { width: 32, height: 32, channels: 3, mode: "crop", validation: "", duplicates: "keep" };
 
@@ -92,11 +93,25 @@ function Row({ env, cut }) {
   </tr>`;
 }
 
+/** How many others are done before a cut that was asked for. @param {Env} env @param {string} id @param {boolean} busy */
+function useAhead(env, id, busy) {
+  const ahead = useSignal(0);
+  useEffect(() => {
+    if (!busy) return;
+    ahead.value = 0;
+    const ask = () => void env.api.line(id).then((told) => (ahead.value = told.ahead), () => null); // the cut itself tells what is wrong
+    const timer = setInterval(ask, LOOK_MS);
+    return () => clearInterval(timer);
+  }, [busy]);
+  return ahead.value;
+}
+
 /** @param {{env: Env, report: Report, onCut: () => Promise<void>}} props */
 function CutAgain({ env, report, onCut }) {
   const wish = useSignal(FIRST);
   const busy = useSignal(false);
   const outcome = useSignal({ good: "", bad: "", size: "" });
+  const ahead = useAhead(env, report.id, busy.value);
   const cut = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const { width, height, channels, ...options } = wish.value;
@@ -119,7 +134,7 @@ function CutAgain({ env, report, onCut }) {
         <${CutFields} wish=${wish.value} set=${(/** @type {Wish} */ next) => (wish.value = next)} problem=${outcome.value.size} />
         ${outcome.value.bad && html`<${Problem}>${outcome.value.bad}<//>`}
         <div class="panel-foot">
-          <span class="good-line" role="status">${busy.value ? words.cutting : outcome.value.good}</span>
+          <span class="good-line" role="status">${busy.value ? (ahead ? words.waiting(ahead) : words.cutting) : outcome.value.good}</span>
           <button type="submit" data-testid="cut-again" disabled=${busy.value}>${words.doCut}</button>
         </div>
       </form>

@@ -68,6 +68,7 @@ export const words = {
   again: "Cut again",
   againNote: "For networks that take other pictures. The uploaded pictures are read again.",
   doCut: "Cut",
+  waiting: (/** @type {number} */ ahead) => `${plural(ahead, "upload or cut is", "uploads or cuts are")} done before it; then it is its turn.`,
   cutting: "Cutting: every picture is read and scaled …",
   cutDone: (/** @type {Size} */ of) => `There is a cut of ${size(of)} pixels now.`,
   cutKnown: "It has this cut already.",
