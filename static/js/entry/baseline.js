@@ -34,8 +34,11 @@
     note.textContent = String(note.textContent).replace("{missing}", missing);
     return;
   }
-  var links = document.querySelectorAll("link[data-href]");
-  for (var i = 0; i < links.length; i++) links[i].setAttribute("href", String(links[i].getAttribute("data-href")));
+  var links = document.querySelectorAll("link[data-module]");
+  for (var i = 0; i < links.length; i++) {
+    links[i].setAttribute("href", String(links[i].getAttribute("data-module")));
+    links[i].setAttribute("rel", "modulepreload");
+  }
   var script = document.createElement("script");
   script.type = "module";
   script.src = "/static/js/entry/page.js";

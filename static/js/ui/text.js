@@ -394,7 +394,7 @@ export const text = {
     others: (/** @type {number} */ n) => (n ? `Together with ${plural(n, "other worker", "other workers")}.` : "You are the first."),
     charging: "This browser does not tell whether the device is charging, so it cannot wait for that. Plug it in for longer sessions.",
     chargingInsecure:
-      "Over plain HTTP no browser tells whether the device is charging, so it cannot wait for that. Plug it in, or ask for a server started with --https.",
+      "Over plain HTTP no browser tells whether the device is charging, so it cannot wait for that. Plug it in, or ask for this server over HTTPS.",
     onlyCharging: "Only while it charges",
     auto: "Started by itself, because you agreed on this device before.",
     hidden: {
