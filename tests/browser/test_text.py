@@ -40,3 +40,15 @@ def test_no_sentence_stands_outside_of_the_words() -> None:
         if found:
             told[path.name] = found
     assert told == {}
+
+
+def test_no_sentence_stands_in_a_string() -> None:
+    """Three words in a row in quotes, which are no list of classes."""
+    told = {}
+    for path, source in sources().items():
+        code = re.sub(r"(?s)/\*.*?\*/|(?m:^\s*//[^\n]*)", "", source)
+        code = re.sub(r'class=("[^"]*"|\$\{`[^`]*`\})', "", code)
+        found = re.findall(r'["`]([A-Za-z][a-z]* [a-z]+ [a-z]+[^"`]*)["`]', code)
+        if found:
+            told[path.name] = found
+    assert told == {}

@@ -2,6 +2,7 @@
 // - Every question gets its answer or a reason, also when its worker ends.
 // - A new snapshot is told by a signal: whoever shows an answer asks again.
 import { signal } from "../preact.js";
+import { words } from "./text.js";
 
 /** @typedef {import("../types").Env} Env @typedef {import("./types").Snapshot} Snapshot @typedef {import("./types").Answer} Answer @typedef {import("./types").Values} Values */
 
@@ -29,7 +30,7 @@ export class Network {
     return () => {
       deaf();
       if (this.worker >= 0) this.live.say({ type: "remove", worker: this.worker });
-      this.reject("the page was left");
+      this.reject(words.left);
     };
   }
 
@@ -52,7 +53,7 @@ export class Network {
     const mine = workers.find(({ worker, role, project }) => (this.worker < 0 ? role === "classify" && project === this.project && !this.before?.has(worker) : worker === this.worker));
     if (mine) this.worker = mine.worker;
     this.problem.value = mine?.state === "failed" ? mine.reason : "";
-    if (mine?.state === "failed" || (!mine && this.worker >= 0)) this.reject("the worker that looks at pictures has stopped");
+    if (mine?.state === "failed" || (!mine && this.worker >= 0)) this.reject(words.lookerStopped);
   }
 
   /** @param {string} reason */
@@ -63,7 +64,7 @@ export class Network {
 
   /** @param {object} question @returns {Promise<any>} */
   ask(question) {
-    if (this.worker < 0 || !this.snapshot.peek()) return Promise.reject(new NotYet("the network has not come yet"));
+    if (this.worker < 0 || !this.snapshot.peek()) return Promise.reject(new NotYet(words.notYet));
     const id = ++this.asked;
     return new Promise((resolve, reject) => {
       this.open.set(id, { resolve, reject });

@@ -2,6 +2,9 @@
 import { count, percent, plural } from "../format.js";
 
 export const words = {
+  left: "the page was left",
+  lookerStopped: "the worker that looks at pictures has stopped",
+  notYet: "the network has not come yet",
   title: (/** @type {string} */ name) => `Classify with ${name}`,
   back: (/** @type {string} */ name) => `Back to ${name}`,
   lead: "Your pictures stay in this browser: the network comes to them. Only what you teach is sent.",
