@@ -69,19 +69,28 @@ class Counts(click.ParamType[list[int]]):
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A zip of label folders: compute real gradients.",
 )
-@click.option("--learning-rate", default=0.01, show_default=True, help="With --train: AdaGrad's.")
+@click.option(
+    "--learning-rate",
+    type=float,
+    help="With --train: AdaGrad's, by default 0.01; with --local-steps SGD's over their differences, by default 1.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture (SVG).")
 def simulate(
     workers: list[int], as_json: bool, plot: Path | None, train: Path | None, bandwidth: float, latency: float,
-    local_steps: bool, learning_rate: float, **options: Any,
+    local_steps: bool, learning_rate: float | None, **options: Any,
 ) -> None:  # fmt: skip
     """Simulate a master with many workers: power, latency, and with --train the error."""
     from mlitb import collector
     from mlitb.core.refusal import Refusal
     from mlitb.simulation import Model
 
-    settings = {"local_steps": local_steps, "learning_rate": learning_rate}
+    usual: dict[str, Any] = {"learning_rate": 0.01}
+    if local_steps:
+        usual = {"optimizer": "sgd", "learning_rate": 1.0}  # plain averaging of the differences
+    settings = {"local_steps": local_steps, **usual}
+    if learning_rate is not None:
+        settings["learning_rate"] = learning_rate
     model = Model(bandwidth=bandwidth * 125_000, latency=latency / 1000, settings=settings, **options)
     try:
         with collector.seldom():

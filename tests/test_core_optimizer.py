@@ -101,6 +101,45 @@ def step_once(hyper: Hyper, parameters: list[float], gradient: list[float], step
     return [float(value) for value in update.parameters]
 
 
+CLIP = 2.0
+SCHEDULED: dict[str, tuple[Hyper, Callable[[Any], Any]]] = {
+    "sgd": (Hyper("sgd", 0.05, momentum=0.9), lambda p: torch.optim.SGD([p], lr=0.05, momentum=0.9)),
+    "adagrad": (Hyper("adagrad", 0.05), lambda p: torch.optim.Adagrad([p], lr=0.05, eps=1e-8)),
+    "adam": (Hyper("adam", 0.01), lambda p: torch.optim.Adam([p], lr=0.01)),
+    "rmsprop": (Hyper("rmsprop", 0.01), lambda p: torch.optim.RMSprop([p], lr=0.01, alpha=0.99)),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_a_hundred_steps_with_l1_clipping_warm_up_and_decay_agree_with_pytorch(name: str) -> None:
+    hyper, make = SCHEDULED[name]
+    hyper = dataclasses.replace(hyper, l1=0.05, clip=CLIP, warmup=10, decay=0.5, decay_interval=25, decay_floor=0.004)
+    parameters, gradient = start()
+    theirs = torch.nn.Parameter(torch.from_numpy(parameters.astype(np.float64)))
+    rule, state, rate = make(theirs), optimizer.init(hyper, SIZE), hyper.learning_rate
+
+    def factor(done: int) -> float:
+        """Give the rate of the next step by its own formula, as a share of the first."""
+        decayed = max(0.5 ** (done // 25), min(0.004 / hyper.learning_rate, 1.0))
+        return decayed * min(1.0, (done + 1) / 10)
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(rule, factor)
+    clipped = 0
+    for i in range(STEPS):
+        update = Update(hyper, parameters, gradient(parameters.astype(np.float64), i), state, VECTORS, rate)
+        list(update.walk())
+        parameters, state = update.parameters, update.state
+        rate = optimizer.next_learning_rate(hyper, rate, i + 1)
+        theirs.grad = torch.from_numpy(gradient(theirs.detach().numpy(), i) / VECTORS)
+        clipped += float(torch.nn.utils.clip_grad_norm_([theirs], CLIP)) > CLIP
+        theirs.grad += hyper.l1 * torch.sign(theirs.detach())
+        rule.step()
+        schedule.step()
+    assert clipped > 10, "nothing was clipped"
+    assert rate == pytest.approx(max(hyper.learning_rate / 16, 0.004))
+    assert np.abs(parameters - theirs.detach().numpy()).max() <= 1e-6
+
+
 def test_l1_pulls_towards_nothing() -> None:
     assert step_once(Hyper("sgd", 0.5, l1=0.25), [1.0, -1.0, 0.0], [0, 0, 0]) == [0.875, -0.875, 0.0]
 

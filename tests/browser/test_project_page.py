@@ -268,8 +268,8 @@ def test_every_hyper_parameter_of_the_core_has_a_field(owner: Page, system: Runn
     owner.get_by_role("heading", name="Settings", exact=True).click()
     found: set[str] = set()
     for optimizer in ("sgd", "adam", "rmsprop", "adagrad"):
-        owner.get_by_test_id("setting-optimizer").select_option(optimizer)
         owner.get_by_test_id("setting-local_steps").set_checked(optimizer == "adam")
+        owner.get_by_test_id("setting-optimizer").select_option(optimizer)
         fields = owner.locator("[data-testid^=setting-]")
         found |= {
             key.removeprefix("setting-") for key in fields.evaluate_all("all => all.map(one => one.dataset.testid)")
@@ -295,8 +295,29 @@ def test_every_hyper_parameter_of_the_core_has_a_field(owner: Page, system: Runn
     typed |= {"optimizer": "rmsprop", "volunteers_teach": True}
     until(lambda: typed.items() <= system.project(name)["settings"].items(), "all are saved")
     settings |= typed
-    changed = {"close_when_saturated": True, "local_steps": True, "local_batch": 4, "seed": 7}
+    changed = {"close_when_saturated": True, "local_steps": True, "local_batch": 4, "seed": 7, "learning_rate": 1.0}
     assert system.project(name)["settings"] == {**settings, **changed}
+
+
+def test_local_steps_bring_the_optimizer_that_averages_them(owner: Page, system: Running) -> None:
+    name = project(system, "averaged")
+    owner.goto(f"{system.master}/project/{name}")
+    owner.get_by_role("heading", name="Settings", exact=True).click()
+    local, rate = owner.get_by_test_id("setting-local_steps"), owner.get_by_test_id("setting-learning_rate")
+    local.check()
+    expect(owner.get_by_test_id("setting-optimizer")).to_have_value("sgd")
+    expect(rate).to_have_value("1")
+    local.uncheck()
+    expect(owner.get_by_test_id("setting-optimizer")).to_have_value("adagrad")
+    expect(rate).to_have_value("0.01")
+    local.check()
+    rate.fill("0.5")
+    local.uncheck()
+    expect(rate).to_have_value("0.5")  # a person's own choice stays
+    local.check()
+    owner.get_by_test_id("save-settings").click()
+    wanted = {"local_steps": True, "optimizer": "sgd", "learning_rate": 1.0, "momentum": 0.0}
+    until(lambda: wanted.items() <= system.project(name)["settings"].items(), "they are saved together")
 
 
 def test_what_is_looked_at_now_and_then_folds(owner: Page, system: Running) -> None:

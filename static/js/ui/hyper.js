@@ -46,6 +46,22 @@ const KNOWN = [
   { key: "local_batch", group: "local", kind: "choice", choices: [1, 4, 16], value: 16, when: local },
 ];
 
+// What local steps are reduced with: plain averaging of the differences, which is SGD with rate 1.
+const AVERAGED = { optimizer: "sgd", learning_rate: "1", momentum: "0" };
+const USUAL = { optimizer: "adagrad", learning_rate: "0.01", momentum: "0" };
+
+/**
+ * The values after one of them was changed: local steps bring their optimizer along, and take it away again if it is still that.
+ * @param {Record<string, string>} values @param {string} key @param {string} value
+ */
+export function changedBy(values, key, value) {
+  const changed = { ...values, [key]: value };
+  if (key !== "local_steps") return changed;
+  if (value === "true") return { ...changed, ...AVERAGED };
+  const averaged = Object.entries(AVERAGED).every(([name, wanted]) => Number(values[name]) === Number(wanted) || values[name] === wanted);
+  return averaged ? { ...changed, ...USUAL } : changed;
+}
+
 /** @param {Omit<Hyper, "label" | "hint">} known @returns {Hyper} */
 const explained = (known) => ({ ...known, label: said[known.key][0], hint: said[known.key][1] });
 

@@ -1,5 +1,5 @@
 // Hyper-parameters: the fields, and the panel that changes a running project.
-import { HYPER, isOfUse, OWN, readHyper } from "./hyper.js";
+import { changedBy, HYPER, isOfUse, OWN, readHyper } from "./hyper.js";
 import { Icon } from "./icons.js";
 import { Field, Problem } from "./parts.js";
 import { html, useSignal } from "./preact.js";
@@ -29,7 +29,7 @@ export const HyperFields = ({ known, values, set }) => html`
             label=${hyper.label}
             hint=${hyper.hint}
             control=${(/** @type {object} */ tied) =>
-              html`<${Control} hyper=${hyper} tied=${tied} value=${values[hyper.key] ?? ""} set=${(/** @type {string} */ value) => set({ ...values, [hyper.key]: value })} />`}
+              html`<${Control} hyper=${hyper} tied=${tied} value=${values[hyper.key] ?? ""} set=${(/** @type {string} */ value) => set(changedBy(values, hyper.key, value))} />`}
           />`,
         )}
       </fieldset>`

@@ -22,7 +22,7 @@ export const hyper = {
   decay: ["Rate decay", "The learning rate is multiplied by this at each decay. 1: never."],
   decay_interval: ["Decay every", "Steps from one decay to the next. 0: never."],
   decay_floor: ["Decay floor", "The learning rate never decays below this."],
-  local_steps: ["Local steps", "Each worker takes many small steps of its own and sends the difference, instead of one gradient: for many fast devices on little data."],
+  local_steps: ["Local steps", "Each worker takes many small steps of its own and sends the difference, instead of one gradient: for many fast devices on little data. Turning it on chooses SGD with rate 1 above, which averages the differences."],
   local_rate: ["Local rate", "Learning rate of the steps that a worker takes."],
   local_momentum: ["Local momentum", "Share of its last step that a worker repeats."],
   local_batch: ["Local batch", "Vectors of one local step."],
