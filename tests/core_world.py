@@ -29,6 +29,8 @@ from mlitb.core.events import (
     Log,
     Received,
     Record,
+    Restore,
+    Restored,
     Save,
     Send,
     Step,
@@ -37,7 +39,9 @@ from mlitb.core.events import (
     Wished,
 )
 from mlitb.core.master import Master
+from mlitb.core.members import Browser as Part
 from mlitb.core.project import Phase, Project
+from mlitb.core.refusal import Refusal
 from mlitb.core.work import Piece, members
 
 ENGINE = "e" * 64
@@ -85,6 +89,8 @@ class Browser:
     parameters: dict[str, Broadcast] = field(default_factory=dict)
     orders: dict[str, m.Orders] = field(default_factory=dict)  # the newest
     received_at: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)  # its part in a project when it last got parameters
+    owes: dict[str, Part] = field(default_factory=dict)  # its part when it let a deadline pass, until it says something
     refused: list[m.Refused] = field(default_factory=list)
     shown: list[m.Status] = field(default_factory=list)
     rosters: list[m.Roster] = field(default_factory=list)
@@ -100,7 +106,8 @@ class Vectors:
     added: int = 0  # gradients since the last step
     steps: int = 0
     records: list[dict[str, Any]] = field(default_factory=list)
-    broadcasts: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    kept: int = 0  # labels of the checkpoint to go back to
+    broadcast: Broadcast | None = None  # the newest
     orders: dict[int, list[tuple[int, m.Order, list[Piece]]]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -115,15 +122,27 @@ class World:
         self.count = 0
         self.trail: list[Effect] = []
         self.logs: list[Log] = []
+        self.breaks_off = False  # what happens now may end an iteration before its time
 
     # ------------------------------------------------------------------------------------------ what happens
     def feed(self, event: Event) -> list[Effect]:
         """Handle an event and check each effect."""
-        effects = self.master.handle(event, self.now)
+        if isinstance(event, Restored) and event.project in self.vectors:
+            kept, self.vectors[event.project].kept = self.vectors[event.project].kept, len(event.labels)
+        try:
+            effects = self.master.handle(event, self.now)
+        except Refusal:
+            if isinstance(event, Restored) and event.project in self.vectors:
+                self.vectors[event.project].kept = kept
+            raise
+        self.breaks_off = isinstance(event, (Wished, Restored))
         for effect in effects:
             self.perform(effect)
         self.trail = effects
         self.check()
+        if isinstance(event, (Ticked, Stepped)):
+            for name in {e.message.project for e in effects if isinstance(e, Send) and isinstance(e.message, m.Orders)}:
+                self.check_allocation(self.project(name))
         return effects
 
     def project(self, name: str = "p") -> Project:
@@ -177,7 +196,11 @@ class World:
         return browser
 
     def say(self, browser: Browser, message: m.FromClient, values: int = 0, finite: bool = True) -> list[Effect]:
-        return self.feed(Received(browser.number, message, values, finite))
+        had = len(browser.refused)
+        effects = self.feed(Received(browser.number, message, values, finite))
+        if isinstance(message, m.Answer) and not any(refused.status == 422 for refused in browser.refused[had:]):
+            browser.owes.pop(message.project, None)  # also a late answer is a sign of life
+        return effects
 
     def drop(self, browser: Browser) -> None:
         browser.closed = True
@@ -235,7 +258,8 @@ class World:
         orders = browser.orders[name]
         results = []
         for order in orders.orders:
-            done = order.limit if count is None else min(count, order.limit)
+            able = min(order.limit, 100) if order.local_rate else order.limit  # local steps: as much as a device can
+            done = able if count is None else min(count, order.limit)
             results.append(m.Result(order.worker, done, 1.5 * done, done // 2, order.until_ms if ms is None else ms))
         total = sum(result.count for result in results)
         return m.Answer(name, orders.iteration, tuple(results)), self.size(name) if total else 0
@@ -293,6 +317,11 @@ class World:
                 records = self.vectors[project].records
                 assert not records or figures["iteration"] > records[-1]["iteration"]
                 records.append(figures)
+                if not self.breaks_off:
+                    self.note_silence(project, figures["iteration"])
+            case Restore(project):
+                assert self.vectors[project].under_way is None, "parameters replaced while they change"
+                self.vectors[project].labels = self.vectors[project].kept
             case Forget(project):
                 del self.vectors[project]
             case Log():
@@ -308,8 +337,27 @@ class World:
             assert not browser.closed
             assert browser.networks[effect.project].version == effect.version, "the layout is unknown to the browser"
             assert len(browser.networks[effect.project].labels) == vectors.labels
+            self.once(browser, effect)
             browser.parameters[effect.project] = effect
-        vectors.broadcasts[effect.iteration].update(effect.clients)
+        vectors.broadcast = effect
+
+    def once(self, browser: Browser, effect: Broadcast) -> None:
+        """Parameters go once an iteration to who computes; who looks asks for them when it is free."""
+        part = self.project(effect.project).crew.browsers.get(browser.number)
+        before = browser.parameters.get(effect.project)
+        if part is None:
+            return  # it left in the same moment
+        if before and browser.parts.get(effect.project) is part and len(part.workers) == len(part.trainers):
+            assert (before.iteration, before.version) != (effect.iteration, effect.version), "the same parameters twice"
+        browser.parts[effect.project] = part
+
+    def note_silence(self, name: str, iteration: int) -> None:
+        """Note who let the deadline of this iteration pass without a word, as it can be seen from outside."""
+        for part in self.project(name).crew.browsers.values():
+            browser = self.browsers[part.client]
+            orders = browser.orders.get(name)
+            if orders and orders.iteration == iteration and part.missed.get(iteration) is not None:
+                browser.owes[name] = part
 
     def receive(self, browser: Browser, message: m.ToClient) -> None:
         assert not browser.closed, f"{message} to a closed connection"
@@ -347,6 +395,7 @@ class World:
         last = browser.parameters.get(orders.project)
         assert last is not None
         assert last.iteration == orders.iteration, "orders without their parameters"
+        assert last is self.vectors[orders.project].broadcast, "an opening has one broadcast, right before its orders"
         before = browser.orders.get(orders.project)
         assert before is None or orders.iteration >= before.iteration
         settings = self.project(orders.project).settings
@@ -361,7 +410,12 @@ class World:
             assert order.limit > 0
             assert order.local_rate or order.limit <= sum(piece.size for piece in pieces)
             assert order.micro_batch in (1, 4, 16)
-            assert 0 < order.until_ms <= 1000 * settings.period
+            assert order.limit <= (settings.vectors or 10**9)
+            assert (order.local_rate > 0) == settings.local_steps
+            assert not order.local_rate or order.micro_batch == settings.local_batch
+            part = self.project(orders.project).crew.browsers.get(browser.number)
+            intensity = part.workers[order.worker].intensity if part and order.worker in part.workers else 1.0
+            assert 0 < order.until_ms <= 1000 * settings.period * intensity + 0.001
             rows.append((browser.number, order, pieces))
         browser.orders[orders.project] = orders
         browser.received_at[orders.project] = self.now
@@ -404,12 +458,15 @@ class World:
             assert fits or len(holder.shards) == 1, "more than the capacity"
         assert abs(pool.weight - sum(h.weight for h in pool.holders.values())) <= 1e-6 * max(1.0, pool.weight)
         if project.open is None and project.phase is not Phase.REDUCING:
-            rooms = [h for h in pool.holders.values() if any(h.room(stock) for stock in pool.unowned.values())]
-            assert not rooms, "a shard lies about while somebody has room"
-            splittable = any(stock.splits() for stock in pool.shards.values())
-            assert not splittable or all(h.shards for h in pool.holders.values()), (
-                "a trainer is idle while there is data"
-            )
+            self.check_allocation(project)
+
+    def check_allocation(self, project: Project) -> None:
+        """Between two iterations, and at the moment one opens, every shard and every trainer is cared for."""
+        pool = project.crew.pool
+        rooms = [h for h in pool.holders.values() if any(h.room(stock) for stock in pool.unowned.values())]
+        assert not rooms, "a shard lies about while somebody has room"
+        splittable = any(stock.splits() for stock in pool.shards.values())
+        assert not splittable or all(h.shards for h in pool.holders.values()), "a trainer is idle while there is data"
 
     def check_phase(self, project: Project) -> None:
         assert (project.open is not None) == (project.phase is Phase.RUNNING)
@@ -429,4 +486,9 @@ class World:
             assert opened.present == sum(bool(b.orders) for b in project.crew.browsers.values())
             waited = {b.client for b in project.crew.browsers.values() if b.awaited and b.orders and not b.answered}
             assert opened.awaiting == waited
+            assert opened.awaiting or deadline <= opened.opened_at + opened.settings.period, "a grace for nobody"
+            for client in opened.awaiting:
+                part = project.crew.browsers[client]
+                owed = self.browsers[client].owes.get(project.id) is part
+                assert not owed, "a silent client is awaited again: it would cost a second grace"
             assert opened.present > 0

@@ -4,7 +4,6 @@ What must always hold: no hang, no lost shard while room exists, no idle trainer
 grow, nothing is computed twice within one, what is refused changes nothing, and everything goes on once people behave.
 """
 
-from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
 
@@ -14,28 +13,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mlitb.core import messages as m
-from mlitb.core.events import Attached, Disconnected
+from mlitb.core.events import Attached, Disconnected, Restored
 from mlitb.core.members import Trainer
 from mlitb.core.project import Phase, Project
 from mlitb.core.refusal import Refusal
+from tests.core_picture import picture
 from tests.core_world import Browser, World, manifest
 
 NAMES = ("p", "q")
 some = st.integers(0, 1000)
 
 
-def fingerprint(project: Project) -> Any:
-    """Everything of a project that a refused message must leave alone."""
-    pool, opened = project.crew.pool, project.open
-    browsers = project.crew.browsers.values()
-    return deepcopy(
+def progress(project: Project) -> Any:
+    """What training has come to: no answer that is refused, late or wrong, may move it."""
+    opened, crew = project.open, project.crew
+    return picture(
         (
-            project.phase, project.iteration, project.learning_rate, project.labels, project.settings, project.running,
-            opened and (opened.vectors, opened.loss, opened.present, set(opened.awaiting)),
-            [(key, list(holder.shards), holder.vectors) for key, holder in pool.holders.items()],
-            [(b.client, b.answered, b.silent, b.misses, sorted(b.orders)) for b in browsers],
-            [(w.number, w.paused, w.failure, w.intensity) for b in browsers for w in b.workers.values()],
-            [(t.cursor, t.power, t.seed, t.order) for b in browsers for t in b.trainers],
+            project.phase, project.iteration, project.learning_rate, project.labels, project.seed, project.settings,
+            project.running, project.stepping, opened and {k: getattr(opened, k) for k in opened.__dataclass_fields__},
+            [(b.client, b.answered, sorted(b.orders)) for b in crew.browsers.values()],
+            [(t.cursor, t.seed, t.order, t.uncredited) for b in crew.browsers.values() for t in b.trainers],
         )
     )  # fmt: skip
 
@@ -50,10 +47,26 @@ class Anything(RuleBasedStateMachine):
         self.cuts = 0
         self.tokens: list[str] = []
 
-    @initialize(running=st.booleans(), saturated=st.booleans(), cap=st.sampled_from([0, 5]))
-    def begin(self, running: bool, saturated: bool, cap: int) -> None:
+    @initialize(
+        running=st.booleans(),
+        saturated=st.booleans(),
+        cap=st.sampled_from([0, 5]),
+        local=st.booleans(),
+        crowd=st.integers(0, 4),
+        share=st.sampled_from([0.1, 1.0]),
+    )
+    def begin(self, running: bool, saturated: bool, cap: int, local: bool, crowd: int, share: float) -> None:
+        """Begin with nothing at all, or with a few who train already."""
+        settings = {"period": 1.0, "close_when_saturated": saturated, "vectors": cap}
         for name in NAMES:
-            self.world.create(name, running, period=1.0, close_when_saturated=saturated, vectors=cap)
+            self.world.create(name, running or crowd > 0, **settings, local_steps=local)
+        for number in range(crowd):
+            name = NAMES[number % 2]
+            if number < 2:
+                self.world.attach(f"first {name}", counts=[20, 10, 30], name=name)
+            browser = self.world.worker(name, intensity=share)
+            assert browser.welcome is not None
+            self.tokens.append(browser.welcome.resume)
 
     # --------------------------------------------------------------------------------------------- choosing
     def alive(self) -> list[Browser]:
@@ -74,12 +87,15 @@ class Anything(RuleBasedStateMachine):
 
     def refused(self, browser: Browser, message: m.FromClient, values: int = 0, finite: bool = True) -> None:
         """Say something wrong, at this very moment: it is refused, and nothing changes."""
-        project = self.world.master._projects.get(getattr(message, "project", "p"))
-        before = project and fingerprint(project)
-        had = len(browser.refused)
+        before, had = self.everything(), len(browser.refused)
         self.world.say(browser, message, values, finite)
         assert len(browser.refused) == had + 1, f"{message} was accepted"
-        assert before == (project and fingerprint(project))
+        assert before == self.everything()
+
+    def everything(self) -> Any:
+        """All that is kept of all projects, and of their vectors: what one project is told is nothing to another."""
+        vectors = [(name, v.added, v.steps, v.labels, v.under_way) for name, v in self.world.vectors.items()]
+        return picture((self.world.master._projects, vectors))
 
     # --------------------------------------------------------------------------------------------- people
     @rule(resume=st.booleans(), number=some, owner=st.booleans())
@@ -121,9 +137,12 @@ class Anything(RuleBasedStateMachine):
     @rule(number=some, most=st.integers(1, 3))
     def unpack(self, number: int, most: int) -> None:
         if browser := self.pick(number):
-            for worker in list(browser.assigns):
-                if worker in self.world.master._clients.by_number[browser.number].workers:
-                    self.world.unpack(browser, worker, most)
+            self.unpack_of(browser, most)
+
+    def unpack_of(self, browser: Browser, most: int) -> None:
+        for worker in list(browser.assigns):
+            if worker in self.world.master._clients.by_number[browser.number].workers:
+                self.world.unpack(browser, worker, most)
 
     @rule(number=some, worker=st.integers(0, 5))
     def leave(self, number: int, worker: int) -> None:
@@ -135,10 +154,16 @@ class Anything(RuleBasedStateMachine):
         if browser := self.pick(number):
             self.world.say(browser, m.Failed(worker, "out of memory"))
 
-    @rule(number=some, worker=st.integers(0, 5), paused=st.booleans(), capacity=st.sampled_from([1, 64, 3000]))
-    def tune(self, number: int, worker: int, paused: bool, capacity: int) -> None:
+    @rule(
+        number=some,
+        worker=st.integers(0, 5),
+        paused=st.booleans(),
+        capacity=st.sampled_from([1, 64, 3000]),
+        share=st.sampled_from([0.01, 0.5, 1.0]),
+    )
+    def tune(self, number: int, worker: int, paused: bool, capacity: int, share: float) -> None:
         if browser := self.pick(number):
-            self.world.say(browser, m.Tune(worker, capacity, 10**6, 0.5, paused))
+            self.world.say(browser, m.Tune(worker, capacity, 10**6, share, paused))
 
     @rule(number=some, name=st.sampled_from(["", *NAMES]))
     def watch(self, number: int, name: str) -> None:
@@ -155,10 +180,25 @@ class Anything(RuleBasedStateMachine):
             assert len(browser.refused) == had
 
     @rule()
+    def all_goes_well(self) -> None:
+        """Steps end, shards are unpacked, everyone answers, the time passes."""
+        for name in list(self.world.vectors):
+            self.world.step(name)
+        for browser in self.alive():
+            self.unpack_of(browser, 1000)
+        self.everyone_answers()
+        if self.world.master.deadline() is not None:
+            self.world.tick()
+        for name in list(self.world.vectors):
+            self.world.step(name)
+
+    @rule()
     def everyone_answers(self) -> None:
         while found := self.working(0):
             before = self.world.project(found[1]).iteration
+            had = len(found[0].refused)
             self.world.answer(*found)
+            assert len(found[0].refused) == had, found[0].refused[-1]
             if (
                 self.world.project(found[1]).phase is not Phase.RUNNING
                 or self.world.project(found[1]).iteration != before
@@ -191,9 +231,23 @@ class Anything(RuleBasedStateMachine):
         elif kind == "double":
             self.refused(browser, m.Answer(name, good.iteration, (*good.results, first)), values)
         else:
-            change: dict[str, Any] = {"many": {"count": first.count + 1}, "figures": {"wrong": first.count + 1}}[kind]
+            more = browser.orders[name].orders[0].limit + 1
+            change: dict[str, Any] = {"many": {"count": more}, "figures": {"wrong": first.count + 1}}[kind]
             wrong = m.Result(**{**{k: getattr(first, k) for k in first.__dataclass_fields__}, **change})
             self.refused(browser, m.Answer(name, good.iteration, (wrong, *good.results[1:])), values)
+
+    @rule(number=some)
+    def claim_more_than_a_processor_can(self, number: int) -> None:
+        if not (found := self.working(number)):
+            return
+        browser, name = found
+        order = browser.orders[name].orders[0]
+        if order.limit < 10**9 or self.world.now - browser.received_at[name] > 0.01:
+            return  # there is no need for so much: it is local steps without a cap that may take any number
+        claim = m.Result(order.worker, 10**9, 1.0, 0, 1.0)
+        good, values = self.world.good_answer(browser, name)
+        self.refused(browser, m.Answer(name, good.iteration, (claim, *good.results[1:])), values)
+        assert "FLOP" in browser.refused[-1].reason
 
     @rule(number=some, name=st.sampled_from(NAMES))
     def answer_an_old_order(self, number: int, name: str) -> None:
@@ -202,9 +256,25 @@ class Anything(RuleBasedStateMachine):
             return
         if browser.orders[name].iteration < self.world.project(name).iteration:
             good, values = self.world.good_answer(browser, name)
-            had = len(browser.refused)
+            had, added = len(browser.refused), self.world.vectors[name].added
+            before = progress(self.world.project(name))
             self.world.say(browser, good, values)
             assert len(browser.refused) == had + 1
+            assert progress(self.world.project(name)) == before
+            assert self.world.vectors[name].added == added
+
+    @rule(number=some)
+    def answer_with_the_length_before_a_growth(self, number: int) -> None:
+        if not (found := self.working(number)):
+            return
+        browser, name = found
+        good, values = self.world.good_answer(browser, name)
+        project = self.world.project(name)
+        if values and project._sizes:
+            before, added = progress(project), self.world.vectors[name].added
+            self.world.say(browser, good, min(project._sizes))
+            assert browser.refused[-1].status == 409, "a slow browser is no liar"
+            assert (progress(project), self.world.vectors[name].added) == (before, added)
 
     # --------------------------------------------------------------------------------------------- the owner
     @rule(name=st.sampled_from(NAMES), action=st.sampled_from(["start", "start", "pause", "reboot"]))
@@ -212,18 +282,40 @@ class Anything(RuleBasedStateMachine):
         if name in self.world.vectors:
             self.world.control(action, name)
 
-    @rule(name=st.sampled_from(NAMES), period=st.sampled_from([0.2, 1.0, 5.0]), rate=st.sampled_from([0.1, 0.01]))
-    def set(self, name: str, period: float, rate: float) -> None:
+    @rule(
+        name=st.sampled_from(NAMES),
+        period=st.sampled_from([0.2, 1.0, 5.0]),
+        grace=st.sampled_from([0.0, 0.05, 3.0]),
+        rate=st.sampled_from([0.1, 0.01]),
+        local=st.booleans(),
+    )
+    def set(self, name: str, period: float, grace: float, rate: float, local: bool) -> None:
         if name in self.world.vectors:
-            self.world.control("set", name, period=period, learning_rate=rate)
+            self.world.control("set", name, period=period, grace=grace, learning_rate=rate, local_steps=local)
+
+    @rule(name=st.sampled_from(NAMES), fewer=st.integers(0, 2), seed=st.integers(0, 5))
+    def restore(self, name: str, fewer: int, seed: int) -> None:
+        """Back to a checkpoint, of before or after the newest labels came."""
+        project = self.world.project(name) if name in self.world.vectors else None
+        if project and project.initialised:
+            labels = project._admitted[: max(1, len(project._admitted) - fewer)]
+            self.world.feed(Restored(name, labels, seed, 0.05))
+
+    @rule(name=st.sampled_from(NAMES))
+    def restore_wrongly(self, name: str) -> None:
+        if name in self.world.vectors:
+            before = self.everything()
+            with pytest.raises(Refusal, match="other labels"):
+                self.world.feed(Restored(name, ("never seen",), 0, 0.05))
+            assert self.everything() == before
 
     @rule(name=st.sampled_from(NAMES))
     def set_wrongly(self, name: str) -> None:
         if name in self.world.vectors:
-            before = fingerprint(self.world.project(name))
+            before = self.everything()
             with pytest.raises(Refusal, match="period"):
                 self.world.control("set", name, period=-1)
-            assert fingerprint(self.world.project(name)) == before
+            assert self.everything() == before
 
     @rule(name=st.sampled_from(NAMES), running=st.booleans())
     def remove_or_create(self, name: str, running: bool) -> None:
@@ -307,10 +399,14 @@ class Anything(RuleBasedStateMachine):
             return
         world.close(name)
         world.unpack(helper)
+        records, others = len(world.vectors[name].records), len(project.crew.browsers) - 1
         for _ in range(8):
             self.answer_if_ordered(helper, name)
             world.close(name)
             world.unpack(helper)
+        took = [record["seconds"] for record in world.vectors[name].records[records:]]
+        period, grace = project.settings.period, project.settings.grace_s
+        assert sum(took) <= len(took) * period + others * grace + 1e-6, "a silent client costs one grace in total"
         held = project.crew.browsers[helper.number].workers[1]
         assert isinstance(held, Trainer)
         if not held.shards:
@@ -335,5 +431,5 @@ class Anything(RuleBasedStateMachine):
 
 TestAnything = Anything.TestCase
 TestAnything.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
 )
