@@ -97,11 +97,13 @@ def test_a_screen_reader_is_told_once_that_a_device_computes(visitor: Page, syst
         shown.add(state.inner_text())
     assert all(words.startswith("Computing.") for words in shown), shown
     assert not any("shorter T" in words for words in shown), "what only the owner can change"
-    assert heard(visitor) == ["Starting a worker …", "Computing."]
+    said = heard(visitor)
+    assert said == ["Starting a worker …", "Computing."]
     assert places(visitor) == before, "nothing moves while it computes"
     system.owner.post(f"/api/projects/{name}/pause").raise_for_status()
     expect(state).to_have_attribute("data-state", "projectPaused")
-    assert heard(visitor) == ["Not computing: the owner has paused the project. It goes on by itself."]
+    paused = ["Not computing: the owner has paused the project. It goes on by itself."]
+    until(lambda: heard(visitor) == paused, "the pause is read out")
 
 
 def test_a_screen_reader_is_told_once_what_each_worker_does(visitor: Page, system: Running) -> None:

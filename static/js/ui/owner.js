@@ -26,7 +26,7 @@ export function OwnerControls({ env, id, name, status, onChanged, onProblem }) {
     };
     await done.then(succeeded, (error) => onProblem(error.message));
     busy.value = false;
-    close();
+    if (asking.value === action) close(); // not what was asked for meanwhile
   };
   const paused = status.state === "paused";
   const best = percent(status.error);
