@@ -28,10 +28,11 @@ run: $(VENV)/.installed
 	$(BIN)/mlitb up --demo
 
 # Files side by side: most of them wait for servers that keep real time. Browser tests in processes of their own:
-# Playwright runs on greenlets, of which CPython 3.11's recursion counter loses count.
+# Playwright runs on greenlets, of which CPython 3.11's recursion counter loses count. One that failed beside another, on
+# cores that were busy, is tried once more alone: the report names it twice when it is ours to mend.
 test: setup browser
 	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none tests/browser
 
 # Kill -9 of the servers, fifty times, with real browsers: a quarter of an hour. It prints the table of docs/reliability.md.
 soak: setup browser
