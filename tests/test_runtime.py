@@ -17,6 +17,18 @@ from mlitb.vectors import Vectors
 from tests.core_world import LAYERS, manifest
 
 
+async def prepared() -> Runtime:
+    """Give a runtime with a project of two labels, whose parameters are made."""
+    runtime = Runtime(Engine(resources.engine()))
+    runtime.start()
+    runtime.feed(Created("p", "P", LAYERS, {}, 7, running=False))
+    runtime.feed(Attached("p", manifest("c", ["a", "b"], [16])))
+    async with asyncio.timeout(30):
+        while "p" not in runtime.vectors or not runtime.vectors["p"].labels:
+            await asyncio.sleep(0)
+    return runtime
+
+
 def test_the_event_loop_turns_between_any_two_slices_of_any_projects() -> None:
     done: list[str] = []
     turns: list[int] = []
@@ -56,14 +68,9 @@ def test_a_network_grows_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Vectors, "grown", noted)
 
     async def scene() -> Vectors:
-        runtime = Runtime(Engine(resources.engine()))
-        runtime.start()
-        runtime.feed(Created("p", "P", LAYERS, {}, 7, running=False))
-        runtime.feed(Attached("p", manifest("c", ["a", "b"], [16])))
+        runtime = await prepared()
+        before = runtime.vectors["p"].parameters
         async with asyncio.timeout(30):
-            while "p" not in runtime.vectors or not runtime.vectors["p"].labels:
-                await asyncio.sleep(0)
-            before = runtime.vectors["p"].parameters
             runtime.feed(Attached("p", manifest("d", ["x"], [16])))
             while runtime.vectors["p"].labels != 3:
                 await asyncio.sleep(0)
@@ -93,13 +100,7 @@ class Wire:
 
 def test_what_goes_to_many_is_encoded_once() -> None:
     async def scene() -> None:
-        runtime = Runtime(Engine(resources.engine()))
-        runtime.start()
-        runtime.feed(Created("p", "P", LAYERS, {}, 7, running=False))
-        runtime.feed(Attached("p", manifest("c", ["a", "b"], [16])))
-        async with asyncio.timeout(30):
-            while "p" not in runtime.vectors or not runtime.vectors["p"].labels:
-                await asyncio.sleep(0)
+        runtime = await prepared()
         wires = []
         for _ in range(3):
             client, outbox = runtime.connect(owner=False)

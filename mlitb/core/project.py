@@ -204,9 +204,7 @@ class Project:
         self.refusals[verdict.reason] += 1
         self.out += self.crew.refused(browser, verdict.sentence, misbehaved=verdict.status == 422)
         if verdict.late:
-            sent_at = browser.missed.pop(
-                answer.iteration, browser.sent_at
-            )  # the open one's: it is only of a stale length
+            sent_at = browser.missed.pop(answer.iteration, browser.sent_at)  # not missed: only of a stale length
             if answer.results:
                 browser.link.sample(1000 * (now - sent_at), longest_ms(answer), late=True)
             self.places.late += browser.silent  # else it was broken off
