@@ -3,19 +3,16 @@
 Rules of this file:
 - Speaks HTTP to master and data server with the owner's token, like any client; nothing is put in by the back door.
 - What is there already is left alone, so a second start finds the project as it was.
-- scikit-learn is loaded in a process of its own: the master would wait for it, and keep its 100 MB.
 """
 
 import asyncio
-import multiprocessing
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from mlitb.datasets import digits_zip
+from mlitb.datasets import DatasetFailed, digits_zip
 
 PROJECT = "digits"
 LAYERS: list[dict[str, Any]] = [
@@ -61,9 +58,8 @@ async def _upload(http: httpx.AsyncClient, data_server: str, ticket: str) -> str
     with tempfile.TemporaryDirectory(prefix="mlitb-demo-") as folder:
         path = Path(folder) / "digits.zip"
         try:
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-                await asyncio.get_running_loop().run_in_executor(process, digits_zip, path)
-        except RuntimeError as error:
+            await asyncio.to_thread(digits_zip, path)
+        except DatasetFailed as error:
             raise DemoFailed(str(error)) from error
         shape = {"name": PROJECT, "width": "8", "height": "8", "channels": "1", "mode": "crop", "seed": "0"}
         headers = {"authorization": f"Bearer {ticket}", "content-type": "application/zip"}

@@ -5,10 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
 from mlitb import pixels
-from mlitb.datasets import digits_zip
+from mlitb.datasets import DatasetFailed, digits_zip
 
 
 def test_digits_are_all_there_once_with_a_fifth_held_back(tmp_path: Path) -> None:
@@ -30,3 +31,9 @@ def test_digits_are_all_there_once_with_a_fifth_held_back(tmp_path: Path) -> Non
 def test_digits_have_the_same_bytes_every_time(tmp_path: Path) -> None:
     first, second = digits_zip(tmp_path / "1.zip"), digits_zip(tmp_path / "2.zip")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_without_scikit_learn_the_digits_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(DatasetFailed, match=r"pip install 'mlitb\[demo\]'"):
+        digits_zip(tmp_path / "digits.zip")
