@@ -22,6 +22,7 @@ from data_server.store import StoreUnavailable
 
 OPEN_FILES = 65_536  # connections and shards; many systems begin with a thousand and allow more
 GRACE_SECONDS = 3  # for answers under way when the server is told to stop
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep theirs, which would send a request into a connection that closes
 
 
 @click.command()
@@ -66,6 +67,7 @@ def main(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         ssl_certfile=cert,
         ssl_keyfile=key,
     )

@@ -52,6 +52,10 @@ CHILD_STOP_S = 3.0
 GRACE_S = 2
 """How long open requests may take after Ctrl-C."""
 
+KEEP_ALIVE_S = 75
+"""How long a connection may rest between two requests: longer than clients keep theirs (httpx 5 s), or one would send
+its next request into a connection that is just being closed, and get no answer."""
+
 DRAIN_S = 1.5
 """How long an open iteration may take beyond its T when the server is stopped; all of it ends within T + 5 s."""
 
@@ -273,6 +277,7 @@ def uvicorn_server(app: FastAPI, settings: Settings) -> MasterServer:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
     )
 
