@@ -3,7 +3,7 @@
 from mlitb import wire
 from mlitb.core import messages as m
 from mlitb.core.events import Broadcast, Log
-from mlitb.core.members import Trainer
+from mlitb.core.members import SATURATED_KEPT, Trainer
 from tests.core_world import World
 
 
@@ -111,6 +111,16 @@ def test_a_paused_worker_gets_no_advice_about_what_it_would_do(world: World) -> 
     world.say(a, m.Tune(1, paused=True))
     [row] = world.master.roster("p", a.number, 0.0).rows
     assert (row.state, row.advice) == ("paused", "")
+
+
+def test_a_trainer_that_used_all_it_holds_is_shown_so_for_a_while(world: World) -> None:
+    a = world.worker()
+    world.answer(a)  # all it holds
+    for answers in range(1, SATURATED_KEPT + 2):
+        world.close()
+        world.answer(a, counts=1)
+        [row] = world.master.roster("p", a.number, 0.0).rows
+        assert (row.state == "saturated") is (answers < SATURATED_KEPT), answers
 
 
 def test_failed_workers_are_shown_with_their_reason(world: World) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mlitb.core.budget import floor_ms, longest_overhead_ms, smoothed_power
 from mlitb.core.config import Settings
-from mlitb.core.members import Browser, Trainer
+from mlitb.core.members import SATURATED_KEPT, Browser, Trainer
 from mlitb.core.messages import Answer, Order, Orders, Result
 from mlitb.core.work import micro_batch_of
 
@@ -129,7 +129,10 @@ class Iteration:
     def _accept_result(self, browser: Browser, trainer: Trainer, order: Order, result: Result) -> None:
         count = result.count
         trainer.count = trainer.vectors_open = count
-        trainer.saturated = count == trainer.size
+        if count == trainer.size:
+            trainer.saturated = SATURATED_KEPT
+        elif trainer.saturated:
+            trainer.saturated -= 1
         trainer.cursor += count
         power = smoothed_power(trainer.power, count, result.ms)
         if not trainer.power:  # the first of a trainer was not in the potential yet

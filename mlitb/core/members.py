@@ -18,6 +18,9 @@ from mlitb.core.work import keyed, members
 MISSED_KEPT = 8
 """Missed orders that a late answer may still belong to."""
 
+SATURATED_KEPT = 8
+"""Answers for which a trainer that used all it holds is shown so: a row that says another thing each second is not read."""
+
 SHOWN = 1000
 """Snapshots that a statistics worker may still report about: it takes the newest when it is free."""
 
@@ -64,7 +67,7 @@ class Trainer(Worker):
     vectors_last: int = 0  # of the last closed iteration
     vectors_open: int = 0  # of the open one
     uncredited: int = 0  # vectors of its list computed since `trained` of its shards was added to
-    saturated: bool = False
+    saturated: int = 0  # answers for which it is still shown so
     budget_ms: float = 0.0
 
     def relist(self, project_seed: int, key: int) -> None:

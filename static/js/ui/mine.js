@@ -204,6 +204,7 @@ function MyRow({ env, worker, name }) {
   const failed = state === "failed";
   const hint = text.workerHint[paused && waits(env) ? "charging" : state] ?? "";
   // of who is early the master says the same, a moment later; of who is paused it knows nothing that matters
+  const trains = computing(state) && worker.role === "trainer"; // what is said then comes and goes: it has one line, always
   const why = state === "saturated" || state === "turn" || paused ? hint : [sentence(worker.reason), failed || !worker.reason ? hint : ""].filter(Boolean).join(" ");
   const looks = worker.role !== "trainer";
   const toggle = () => env.live.tune(worker.worker, { paused: !paused });
@@ -231,7 +232,7 @@ function MyRow({ env, worker, name }) {
         <div><dt>${words.contributed}</dt><dd data-testid="worker-total">${count(worker.total)}</dd></div>`}
         ${looks && html`<div><dt>${text.stat.iteration}</dt><dd>${count(worker.iteration)}</dd></div>`}
       </dl>
-      ${why && html`<p class=${failed ? "worker-why bad" : "worker-why"}>${why}</p>`}
+      ${(why || trains) && html`<p class=${`worker-why ${failed ? "bad" : ""} ${trains ? "one-line" : ""}`} title=${trains ? why : ""}>${why}</p>`}
     </li>
   `;
 }

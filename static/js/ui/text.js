@@ -200,7 +200,7 @@ export const text = {
   }),
   workerHint: /** @type {Record<string, string>} */ ({
     waiting: "No pictures are allocated to it yet. It starts by itself as soon as there are.",
-    saturated: "It finishes its pictures before the period ends. A shorter period, more data or a larger capacity would use it fully.",
+    saturated: "A shorter period or more data would use it fully.",
     failed: "Remove it and add another; if that fails too, load the page again.",
     turn: "More devices want to compute than the server can serve in time, so they take turns.",
     charging: "It waits until the device charges. Resume it not to wait.",
