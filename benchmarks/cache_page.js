@@ -37,6 +37,7 @@ export async function load({data, engine, layers, labels, shards}) {
     startData: () => start("data"),
     compile: async () => module,
     device: "",
+    cores: 4,
     ...timers,
     random: Math.random,
     now: Date.now,

@@ -19,7 +19,7 @@ MISSED_KEPT = 8
 """Missed orders that a late answer may still belong to."""
 
 SATURATED_KEPT = 8
-"""Answers for which a trainer that used all it holds is shown so: a row that says another thing each second is not read."""
+"""Answers for which a trainer that used all it holds is shown so: else its row would say another thing each second."""
 
 SHOWN = 1000
 """Snapshots that a statistics worker may still report about: it takes the newest when it is free."""

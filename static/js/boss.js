@@ -255,6 +255,7 @@ export class Boss {
       tune: ({worker, ...wish}) => crew.tune(crew.known(worker), wish),
       remove: ({worker}) => crew.remove(crew.known(worker)),
       keep: ({bytes}) => crew.supply.keep(bytes),
+      touched: () => crew.giveWay(),
       ask: ({worker, ...question}) => crew.known(worker).ask(question),
       control: ({project, action, settings = {}}) => {
         if (!this.tell("Control", {project, action, settings})) this.refuse("there is no connection to the server");

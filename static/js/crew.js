@@ -14,6 +14,7 @@ const MOST_RESTARTS = 3;
 const ROWS_EVERY_MS = 250; // the page's table of its own workers
 const READY_EVERY_MS = 100; // the first shard is told at once, the next ones together
 const ASK_AGAIN_MS = 1000; // for a newer snapshot, by one who was shown the same again
+const GIVE_WAY_MS = 1000; // after a touch of the page: people do several things in a row
 const MOST_HOLDS = 20_000; // hashes that the master keeps in mind
 
 /** @typedef {import("./workers.js").WorkerEndpoint} WorkerEndpoint */
@@ -23,6 +24,7 @@ const MOST_HOLDS = 20_000; // hashes that the master keeps in mind
  * @property {(role: string) => WorkerEndpoint} startWorker
  * @property {() => WorkerEndpoint} startData
  * @property {() => Promise<WebAssembly.Module>} compile the engine, fetched and verified
+ * @property {number} cores of this device
  * @property {(work: () => void, ms: number) => any} later
  * @property {(timer: any) => void} cancel
  */
@@ -301,6 +303,12 @@ export class Crew {
       else worker.reason = `the loss at iteration ${report.iteration} is not a finite number: nothing was reported`;
     }
     this.links.show({...message, worker: worker.number, project: worker.project});
+  }
+
+  /** A person uses the page: trainers that leave no core free rest for a moment, all but one at least. */
+  giveWay() {
+    const trainers = [...this.workers.values()].filter(({role, endpoint, wish}) => role === "trainer" && endpoint && !wish.paused);
+    for (const worker of trainers.slice(Math.max(1, this.surroundings.cores - 1))) worker.post({type: "giveWay", ms: GIVE_WAY_MS});
   }
 
   // ---------------------------------------------------------------------------------------------------- failures

@@ -4,6 +4,8 @@
  * - It computes whole micro-batches in the order that the work order defines (work.js), and answers how many vectors.
  * - It looks at the clock after every micro-batch and lets messages in at least every SLICE_MS.
  * - No timer drives it. A newer order ends the one at work, which is answered with what it has.
+ * - It gives way to the person at the device: asked to, it rests for a moment within its order, which ends when it
+ *   would have. Only then it waits for a timer, which runs on time because the page is looked at.
  * - An order with a local rate asks for steps of its own (docs/architecture.md, "Local steps"): they start from the
  *   parameters that came with it, and what is answered is the way they led, times the vectors, against its direction.
  * - Which vectors, which keys and which seed is all said by messages: any engine can repeat it.
@@ -11,7 +13,8 @@
 
 import {Stream} from "./work.js";
 
-const SLICE_MS = 50; // half of what an inbox may wait: one micro-batch more must still fit
+const SLICE_MS = 10; // then it lets messages in: a person who touches the page does not wait for it longer than that
+const REST_MS = 50; // of giving way, between two looks at the inbox
 const LARGEST_MICRO_BATCH = 16;
 const KEPT_ASSIGNMENTS = 2; // an order under way may still name the one before the newest
 
@@ -26,6 +29,7 @@ const KEPT_ASSIGNMENTS = 2; // an order under way may still name the one before 
  * @property {(layers: object[], labels: string[], batch: number) => Promise<Network>} createNetwork
  * @property {() => number} now milliseconds
  * @property {() => Promise<void>} rest comes back once the waiting messages were handled
+ * @property {(ms: number) => Promise<void>} sleep
  * @property {(message: import("./port.js").Message, transfer: Transferable[]) => void} answer
  */
 
@@ -47,6 +51,8 @@ export class Trainer {
     this.next = null;
     this.busy = false;
     this.stopped = false;
+    this.awayUntil = -Infinity;
+    this.away = 0; // milliseconds of the order at work in which it gave way
   }
 
   /**
@@ -88,6 +94,14 @@ export class Trainer {
     this.next = null;
   }
 
+  /**
+   * Leave the core to the person at the device.
+   * @param {number} ms
+   */
+  giveWay(ms) {
+    this.awayUntil = this.surroundings.now() + ms;
+  }
+
   /** @param {Job} job */
   async order(job) {
     this.stop();
@@ -110,9 +124,10 @@ export class Trainer {
     if (!job) return;
     this.next = null;
     this.stopped = false;
+    this.away = 0;
     const start = this.surroundings.now();
     const outcome = this.version === job.version ? await this.compute(job, start) : nothing();
-    this.answer(job, outcome, this.surroundings.now() - start);
+    this.answer(job, outcome, this.surroundings.now() - start - this.away);
   }
 
   /**
@@ -135,7 +150,8 @@ export class Trainer {
     const engine = /** @type {Network} */ (this.engine);
     const sums = nothing();
     const batches = this.batches(order);
-    let rested = start;
+    const end = start + order.until_ms;
+    let looked = start < this.awayUntil ? -Infinity : start;
     engine.setParameters(parameters);
     if (order.local_rate) engine.beginLocal();
     else engine.clear();
@@ -146,14 +162,26 @@ export class Trainer {
       sums.loss += loss;
       sums.wrong += wrong;
       const now = this.surroundings.now();
-      if (now - start >= order.until_ms) break;
-      if (now - rested < SLICE_MS) continue;
+      if (now >= end) break;
+      if (now - looked < SLICE_MS) continue;
       await this.surroundings.rest();
-      if (this.stopped) break;
-      rested = now;
+      if (now < this.awayUntil) await this.rest(end);
+      if (this.stopped || this.away && this.surroundings.now() >= end) break;
+      looked = now;
     }
     if (sums.count) sums.gradient = order.local_rate ? against(engine.localDifference(), sums.count) : engine.gradientSum().slice();
     return sums;
+  }
+
+  /**
+   * Give way as long as it was asked to, but no longer than its order allows.
+   * @param {number} end of the order
+   */
+  async rest(end) {
+    const {now, sleep} = this.surroundings;
+    const start = now();
+    for (let at = start; at < Math.min(end, this.awayUntil) && !this.stopped; at = now()) await sleep(Math.min(REST_MS, end - at));
+    this.away += now() - start;
   }
 
   /**

@@ -9,6 +9,15 @@ from playwright.sync_api import BrowserContext, BrowserType, Page, expect
 from tests.running import Running, free_port, running, until
 
 from .chromium import launch
+from .pages import project
+
+TOUCHES = """window.touches = 0;
+const post = Worker.prototype.postMessage;
+Worker.prototype.postMessage = function (message, ...more) {
+  if (message?.type === "touched") window.touches += 1;
+  return post.call(this, message, ...more);
+};"""
+"""Counts what a page tells its boss of its person."""
 
 COMPUTES = re.compile("working|saturated")
 
@@ -61,3 +70,39 @@ def test_tabs_come_back_by_themselves_when_the_server_does(tmp_path: Path, chrom
             at = system.iteration()
             until(lambda: system.iteration() >= at + 3, "it trains again, and nobody clicked", 30)
             expect(page.get_by_test_id("worker-row")).to_have_count(1)
+
+
+def test_workers_that_leave_no_core_rest_for_who_uses_the_page_and_train_on(visitor: Page, system: Running) -> None:
+    name = project(system, "crowded")
+    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    visitor.add_init_script(TOUCHES)
+    visitor.add_init_script("Object.defineProperty(navigator, 'hardwareConcurrency', {value: 2})")
+    visitor.goto(f"{system.master}/project/{name}")
+    lead = visitor.get_by_test_id("lead")
+    visitor.get_by_test_id("add-worker").click()
+    expect(visitor.get_by_test_id("worker-row")).to_have_count(1)
+    expect(lead).not_to_contain_text("one core is left to you")
+    visitor.get_by_test_id("add-worker").click()
+    expect(lead).to_contain_text("While you use this page, one core is left to you")
+    until(lambda: system.project(name)["status"]["trainers"] == 2, "both train")
+    before, at = visitor.evaluate("touches"), system.iteration(name)
+    places = [(60, 60), (200, 300)]
+
+    def used() -> bool:
+        """Move the mouse all of the time, as a person does, until enough was told."""
+        for place in places:
+            visitor.mouse.move(*place)
+        return bool(visitor.evaluate("touches") >= before + 5)
+
+    def typed() -> bool:
+        """Press a key; a touch just before may have been the one that counts."""
+        visitor.keyboard.press("Tab")
+        return bool(visitor.evaluate("touches") > before)
+
+    begun = time.monotonic()
+    until(used, "the boss hears of it")
+    assert visitor.evaluate("touches") - before <= 5 * (time.monotonic() - begun) + 1, "at most five times a second"
+    before = visitor.evaluate("touches")
+    until(typed, "a key counts, too")
+    until(lambda: system.iteration(name) >= at + 6, "rounds go on meanwhile")
+    until(lambda: system.project(name)["status"]["trainers"] == 2, "and both are part of them")

@@ -85,6 +85,7 @@ async function start() {
     startData,
     compile: () => fetchEngine(config),
     device: deviceName(),
+    cores: navigator.hardwareConcurrency || 1,
     ...timers,
     random: Math.random,
     now: Date.now,

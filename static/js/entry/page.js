@@ -138,6 +138,20 @@ function followLinks(go) {
   });
 }
 
+const TOUCHES = ["pointermove", "pointerdown", "keydown", "wheel"];
+const TOUCHED_EVERY_MS = 200;
+
+/** Tell when a person uses the page, before anything that their input sets off. @param {() => void} told */
+function noticeTouches(told) {
+  let last = -Infinity;
+  const notice = (/** @type {Event} */ { timeStamp }) => {
+    if (timeStamp - last < TOUCHED_EVERY_MS) return;
+    last = timeStamp;
+    told();
+  };
+  for (const touch of TOUCHES) addEventListener(touch, notice, { capture: true, passive: true });
+}
+
 /** @param {ReturnType<typeof startBoss>} boss */
 function start(boss) {
   const config = meta("mlitb-config");
@@ -183,6 +197,7 @@ function start(boss) {
     secure: isSecureContext,
   };
   env.live.keep(chosenQuota(env).bytes);
+  noticeTouches(env.live.touched);
   const root = /** @type {HTMLElement} */ (document.getElementById("app"));
   root.replaceChildren();
   render(html`<${App} env=${env} />`, root);

@@ -2,7 +2,7 @@
  *
  * boss → here: start {module, role}, then by role
  *   all         network {version, layers, labels, seed}, assign {assignment, shards}
- *   trainer     shard {hash, pixels, labels}, order {iteration, version, order, parameters}, stop
+ *   trainer     shard {hash, pixels, labels}, order {iteration, version, order, parameters}, giveWay {ms}, stop
  *   statistics  shard {hash, pixels, labels}, parameters {iteration, version, vector}, stop
  *   classify, tracker   parameters, classify {id, pixels, n}, look {id, pixels, layer}, weights {id, name}, stop
  * here → boss: up once it listens (supervise.js), loaded {hash}, result {iteration, count, loss, wrong, ms, all, gradient}, free, told {what, …},
@@ -28,6 +28,7 @@ function surroundingsOf(module) {
       createNetwork(module, layers, labels.length, batch),
     now: () => performance.now(),
     rest: makeYield(),
+    sleep: (/** @type {number} */ ms) => /** @type {Promise<void>} */ (new Promise(resolve => void self.setTimeout(resolve, ms))),
     say,
     answer: say,
   };
@@ -43,6 +44,7 @@ function trainer(surroundings) {
     assign: message => role.assign(message),
     shard: message => role.shard(message),
     order: message => role.order(message),
+    giveWay: ({ms}) => role.giveWay(ms),
     stop: () => role.stop(),
   };
 }

@@ -89,7 +89,7 @@ const whole = (boss, listeners) => ({
   say: (message) => boss.postMessage(message),
 });
 
-/** @typedef {Omit<Live, "watch" | "add" | "tune" | "remove" | "keep" | "hear" | "say" | "count">} Heard what the boss said last */
+/** @typedef {Omit<Live, "watch" | "add" | "tune" | "remove" | "keep" | "touched" | "hear" | "say" | "count">} Heard what the boss said last */
 
 /** @param {{postMessage(message: object): void}} boss @param {Heard} live */
 function wishes(boss, live) {
@@ -115,5 +115,7 @@ function wishes(boss, live) {
     remove: (worker) => boss.postMessage({ type: "remove", worker }),
     /** @param {number} bytes */
     keep: (bytes) => boss.postMessage({ type: "keep", bytes }),
+    /** A person uses this page: it goes before its workers. */
+    touched: () => boss.postMessage({ type: "touched" }),
   };
 }

@@ -81,6 +81,9 @@ function named(mine) {
   });
 }
 
+/** Whether trainers of this page leave no core free. @param {Env} env */
+const crowded = (env) => env.live.workers.value.filter(({ role }) => role === "trainer").length > Math.max(1, env.cores - 1);
+
 /** @param {{env: Env, project: string}} props */
 export function MyWorkers({ env, project }) {
   const mine = myWorkers(env, project);
@@ -103,7 +106,7 @@ export function MyWorkers({ env, project }) {
       <${LendMore} env=${env} project=${project} add=${add} />
       <${Intensity} env=${env} mine=${mine} />
       <${Capacity} env=${env} mine=${mine} />
-      <p class="panel-lead">${words.lead}${elsewhere ? ` ${words.elsewhere(elsewhere)}` : ""}</p>
+      <p class="panel-lead" data-testid="lead">${words.lead}${crowded(env) ? ` ${words.givesWay}` : ""}${elsewhere ? ` ${words.elsewhere(elsewhere)}` : ""}</p>
       <${Slept} env=${env} />
       <${Refusal} env=${env} />
       <ul class="my-workers" aria-label=${words.title}>

@@ -141,6 +141,7 @@ export const text = {
   mine: {
     title: "Your device",
     lead: "Each worker uses about one core of this device, and stops when you close the tab.",
+    givesWay: "While you use this page, one core is left to you: some of these workers rest for a second.",
     add: "Add worker",
     adding: "Starting a worker …",
     more: "Several, or another role",

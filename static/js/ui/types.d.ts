@@ -250,6 +250,7 @@ export interface Live {
   remove(worker: number): void;
   /** How many bytes of pictures this browser may keep. */
   keep(bytes: number): void;
+  touched(): void;
   /** Hear every message of the boss as it is; the result ends that. */
   hear(listener: (said: any) => void): () => void;
   /** Bring the time that was given up to date. */

@@ -218,6 +218,21 @@ describe("boss: what goes wrong", () => {
     expect(rows()[0]).to.include({state: "ready", early: false, total: 16});
   });
 
+  it("leaves a core to the person who touches the page", async () => {
+    const {say, workers} = await working(4); // of a device with three cores
+    const touch = async () => {
+      say({type: "touched"});
+      await settled();
+      return workers.map(worker => worker.of("giveWay").length);
+    };
+    expect(await touch()).to.deep.equal([0, 0, 1, 1]);
+    expect(workers[3].of("giveWay")[0].ms).to.equal(1000);
+    say({type: "tune", worker: 1, paused: true});
+    expect(await touch()).to.deep.equal([0, 0, 1, 2]);
+    for (const worker of [3, 4]) say({type: "remove", worker});
+    expect(await touch()).to.deep.equal([0, 0, 1, 2]);
+  });
+
   it("makes no noise about an answer that came too late, but about one that was wrong", async () => {
     const {begin, result, line, last} = await working(1);
     begin(1, order(1));

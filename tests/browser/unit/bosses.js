@@ -45,6 +45,7 @@ export function make() {
     startData: () => data,
     compile: async () => "module",
     device: "a test",
+    cores: 3,
     later: clock.later,
     cancel: clock.cancel,
     random: () => 1,

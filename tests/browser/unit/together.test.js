@@ -48,6 +48,7 @@ function open(compileEngine = async () => module) {
     startData: () => start("data"),
     compile: compileEngine,
     device: "",
+    cores: 4,
     ...timers,
     random: Math.random,
     now: Date.now,

@@ -4,7 +4,7 @@ import {makeYield} from "/static/js/port.js";
 import {Trainer} from "/static/js/trainer.js";
 import {Stream} from "/static/js/work.js";
 import {unpack} from "/static/js/unpack.js";
-import {makeShard} from "/unit/made.js";
+import {makeShard, until} from "/unit/made.js";
 
 const LAYERS = [
   {type: "input", width: 8, height: 8, channels: 1, mean: [0.5], std: [0.3]},
@@ -22,13 +22,18 @@ before(async () => {
 });
 
 /** A trainer that holds two shards; `tick` is what the clock advances by at each look. */
-async function make({tick = 1, rest = makeYield(), layers = LAYERS} = {}) {
-  const said = [];
+async function make({tick = 1, rest = makeYield(), onSleep = () => {}, layers = LAYERS} = {}) {
+  const said = [], slept = [];
   let now = 0;
   const trainer = new Trainer({
     createNetwork: async (layers, labels, batch) => createNetwork(module, layers, labels.length, batch),
     now: () => (now += tick),
     rest,
+    sleep: async ms => {
+      now += ms;
+      slept.push(ms);
+      onSleep();
+    },
     answer: message => said.push(message),
   });
   const shards = [makeShard(), makeShard({seed: 1, count: 13})];
@@ -43,8 +48,10 @@ async function make({tick = 1, rest = makeYield(), layers = LAYERS} = {}) {
     iteration: 7, version: 1, parameters: parameters.slice(), ...job,
     order: {assignment: 1, ready: [0, 1], seed: 5, cursor: 0, micro_batch: 4, until_ms: 1e9, limit: 33, ...fields},
   });
-  return {trainer, said, results, order, shards, pieces, network, parameters};
+  return {trainer, said, slept, results, order, shards, pieces, network, parameters};
 }
+
+const settledResults = (made, n) => until(() => made.results().length >= n);
 
 /** The same gradient by the slow way: one vector after the other through the contract. */
 function reference({network, parameters, shards, pieces}, {cursor = 0, count, size = 4, seed = 5, iteration = 7, ready = [0, 1]}) {
@@ -104,12 +111,12 @@ describe("trainer", () => {
     expect(ms).to.equal(40);
   });
 
-  it("lets messages in every 50 ms, and a newer order ends the one at work", async () => {
+  it("lets messages in every 10 ms, and a newer order ends the one at work", async () => {
     let rests = 0, second;
     const rest = async () => {
       if (!rests++) second = made.order({micro_batch: 1, limit: 2}, {iteration: 8});
     };
-    const made = await make({tick: 20, rest});
+    const made = await make({tick: 4, rest});
     await made.order({micro_batch: 1});
     await second;
     const [old, newer] = made.results();
@@ -128,7 +135,7 @@ describe("trainer", () => {
   });
 
   it("stops when told, and answers with what it has", async () => {
-    const made = await make({tick: 20, rest: async () => made.trainer.stop()});
+    const made = await make({tick: 4, rest: async () => made.trainer.stop()});
     await made.order({micro_batch: 1});
     expect(made.results()[0]).to.include({count: 3, all: false});
   });
@@ -211,6 +218,39 @@ describe("trainer", () => {
     let refusal = "";
     await trainer.network({version: 2, layers: [{type: "input"}], labels: LABELS, seed: 1}).catch(error => (refusal = error.message));
     expect(refusal).to.match(/./);
+  });
+
+  const all = slept => slept.reduce((sum, ms) => sum + ms, 0);
+
+  it("gives way for as long as it was asked to, and computes on", async () => {
+    const made = await make();
+    made.trainer.giveWay(120);
+    await made.order();
+    const [{count, ms, gradient}] = made.results();
+    expect(all(made.slept)).to.be.within(100, 170); // in pieces, so that it hears
+    expect(Math.max(...made.slept)).to.be.at.most(50);
+    expect(count).to.equal(33);
+    expect(gradient).to.deep.equal(reference(made, {count: 33}).gradient);
+    expect(ms).to.be.below(40); // what it computed, not what it rested
+    await made.order();
+    expect(made.results()[1].count).to.equal(33);
+    expect(all(made.slept)).to.be.at.most(170);
+  });
+
+  it("ends its order in time although it gives way for longer", async () => {
+    const made = await make();
+    made.trainer.giveWay(10_000);
+    await made.order({until_ms: 220});
+    expect(made.results()[0].count).to.equal(4); // one micro-batch, before anything else
+    expect(all(made.slept)).to.be.within(180, 220);
+  });
+
+  it("takes a newer order while it gives way", async () => {
+    const made = await make({onSleep: () => made.slept.length === 1 && void made.order({}, {iteration: 8})});
+    made.trainer.giveWay(60);
+    await made.order();
+    await settledResults(made, 2);
+    expect(made.results().map(({iteration, count}) => [iteration, count])).to.deep.equal([[7, 4], [8, 33]]);
   });
 
   it("hears a real message in the middle of an order", async () => {
