@@ -38,6 +38,9 @@ BOUND_BROWSERS = 64
 ECHO_SHARE = 1.3
 IDLE, IDLE_BOUND_MB = 5000, 250
 STEADY, WARM_UP, POWER, SHARE = [1, 2, 8, 64, 256], 3, 2000, 0.97
+BRIEF_S = 0.3
+"""Between two rounds where only memory is measured."""
+
 GRACE_S = 5.0
 """Longer than the crowd itself needs to hand its bytes over: it shares the machine with the server."""
 
@@ -199,11 +202,11 @@ def train(system: Running, load: Load, browsers: int, size: int, period: float, 
 WAYS = {"echo": "echo and add", "short": "echo and add, without ASGI", "deflate": "echo, uvicorn's defaults"}
 
 
-def rival(load: Load, browsers: int, size: int, rounds: int, way: str) -> dict[str, Any]:
-    """Measure the echo-and-add loop."""
+def rival(load: Load, browsers: int, size: int, period: float, rounds: int, way: str) -> dict[str, Any]:
+    """Measure the echo-and-add loop, as rested between two rounds as the master is: its caches are as cold."""
     with echoing(size, browsers, way) as (port, pid):
         mode = "deflate" if way == "deflate" else "echo"
-        found = load.rounds(port, pid, mode, browsers, size, 0.3, rounds + 1)
+        found = load.rounds(port, pid, mode, browsers, size, period, rounds + 1)
         peak = memory_mb(pid, "VmHWM")
     return {**row(WAYS[way], browsers, size, found, found), "peak, MB": peak}
 
@@ -273,12 +276,12 @@ def measure(report: Report, quick: bool) -> None:
                 report.rows.append(train(system, load, browsers, size, period, rounds))
                 if browsers >= BOUND_BROWSERS:
                     ways = ("echo", "short") if quick else WAYS
-                    report.rows += [rival(load, browsers, size, rounds, way) for way in ways]
+                    report.rows += [rival(load, browsers, size, period, rounds, way) for way in ways]
         if not quick:
             report.notes += constants([row for row in report.rows if row["server"] == "master"])
             train(system, load, 256, 4_000_000, period, 2)
             peak = memory_mb(system.process.pid, "VmHWM")
-            default = rival(load, 256, 4_000_000, 2, "deflate")["peak, MB"]
+            default = rival(load, 256, 4_000_000, BRIEF_S, 2, "deflate")["peak, MB"]
             report.notes.append(
                 f"256 browsers × 4 MB, all at once: the master's memory had its peak at {peak:,.0f} MB, "
                 f"that of the echo on uvicorn's defaults at {default:,.0f} MB"
@@ -288,7 +291,7 @@ def measure(report: Report, quick: bool) -> None:
             found = idle(fresh, load, 500 if quick else IDLE)
         report.notes.append(", ".join(f"{key}: {value:,.0f}" for key, value in found.items()))
         if not quick:
-            bare = rival(load, IDLE, 4000, 1, "deflate")["peak, MB"]
+            bare = rival(load, IDLE, 4000, BRIEF_S, 1, "deflate")["peak, MB"]
             report.notes.append(f"{IDLE:,} connections of the echo on uvicorn's defaults, 4 KB each: {bare:,.0f} MB")
     report.notes += [", ".join(f"{key}: {value:,}" for key, value in point.items()) for point in points]
     check(report, found, points)

@@ -158,6 +158,22 @@ def test_garbage_is_malformed_and_nothing_else(garbage: bytes, row: dict[str, An
         assert error is None or (error.sentence and error.close_code in (1003, 1007, 1009))
 
 
+NUMBER = r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,4})?"
+
+
+@given(st.from_regex(NUMBER, fullmatch=True), st.sampled_from(["worker", "intensity"]), st.sampled_from(["", " "]))
+def test_the_quick_way_reads_numbers_as_the_careful_one_does(number: str, field: str, space: str) -> None:
+    fields = {"project": '"p"', "worker": "1", field: number}
+    head = f'{{"type":{space}"Join",' + ",".join(f'"{key}":{value}' for key, value in fields.items()) + "}"
+    outcomes = []
+    for read in (wire._read, wire._read_with_care):
+        try:
+            outcomes.append(repr(read(head.encode(), wire.FROM_CLIENT)))
+        except wire.Malformed as error:
+            outcomes.append(error.sentence)
+    assert outcomes[0] == outcomes[1]
+
+
 def complaint(data: bytes) -> wire.Malformed | None:
     try:
         wire.decode_client(data)
