@@ -16,6 +16,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -371,6 +372,8 @@ class Crowd {
 
 int main(int count, char **words) {
   if (count != 11) fail("eleven words are needed; benchmarks/master.py gives them");
+  mallopt(M_TRIM_THRESHOLD, 1 << 28);  // else it waits for the pages of its own buffers, and the server for it
+  mallopt(M_MMAP_THRESHOLD, 1 << 25);
   const Settings settings{atoi(words[1]), pid_t(atoi(words[2])), words[3], atoi(words[4]), size_t(atol(words[5])),
                           atof(words[6]) / 1000, atoi(words[7]), words[8], words[9], words[10]};
   Crowd crowd(settings);

@@ -82,7 +82,7 @@ ADAPTERS: dict[type, TypeAdapter[Any]] = {
 }
 
 def _bounded(schema: Any) -> Any:
-    """Give a core schema in which every number is finite and within 2⁵³; raises LookupError where anything may stand."""
+    """Give a core schema whose numbers are finite and within 2⁵³; raises LookupError where anything may stand."""
     if isinstance(schema, list):
         return [_bounded(part) for part in schema]
     if not isinstance(schema, dict):
