@@ -81,6 +81,7 @@ ADAPTERS: dict[type, TypeAdapter[Any]] = {
     kind: TypeAdapter(kind) for kind in (*FROM_CLIENT.values(), *TO_CLIENT.values())
 }
 
+
 def _bounded(schema: Any) -> Any:
     """Give a core schema whose numbers are finite and within 2⁵³; raises LookupError where anything may stand."""
     if isinstance(schema, list):
