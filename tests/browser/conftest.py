@@ -72,6 +72,12 @@ def model(system: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Give the source of axe-core."""
+    return (build_test_vendor() / "axe.js").read_text()
+
+
 @pytest.fixture
 def owner(browser: Browser, system: Running) -> Iterator[Page]:
     """Open the projects as the owner."""

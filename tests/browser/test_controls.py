@@ -1,16 +1,20 @@
-"""Every control of every page, on a desktop and on a phone: it can be seen, named, hit, and some test uses it."""
+"""Every page and control, on a light desktop and a dark phone: accessible, named, in reach, and used by some test."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from tests.running import Running
 
 from . import controls
-from .pages import DIGITS_LAYERS, PATHS, project
-from .walk import states, unfold
+from .pages import DIGITS_LAYERS, SIZES, findings, project, quiet
+from .walk import states
+
+LOOKS: dict[str, Literal["light", "dark"]] = {"desktop": "light", "phone": "dark"}
 
 SMALLEST = 24
 """CSS pixels of a target's side (WCAG 2.2, 2.5.8); a checkbox counts with its label, a link in a sentence not."""
@@ -45,19 +49,6 @@ def wrong(page: Page) -> list[Any]:
     """Name the controls of a page that cannot be seen, named or hit."""
     found: list[Any] = page.evaluate(CONTROLS, SMALLEST)
     return found
-
-
-def test_every_control_can_be_seen_named_and_hit(sized: Page, system: Running) -> None:
-    for path in PATHS:
-        sized.goto(f"{system.master}{path}")
-        sized.wait_for_load_state("networkidle")
-        unfold(sized)
-        assert wrong(sized) == [], path
-    sized.goto(system.master)
-    sized.get_by_test_id("new-project").click()
-    expect(sized.get_by_test_id("project-name")).to_be_focused()
-    unfold(sized)
-    assert wrong(sized) == [], "new project"
 
 
 def test_a_form_is_left_by_its_buttons_and_takes_a_size(sized: Page, system: Running, request: Any) -> None:
@@ -126,12 +117,30 @@ def kind(handle: str, said: str) -> str:
     return LAYER.sub("…", said)
 
 
-def test_every_control_is_used_by_a_test(sized: Page, system: Running, model: Path) -> None:
+@pytest.fixture(params=LOOKS)
+def looked_at(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """Open a window of each size, each in a theme of its own."""
+    (width, height), theme = SIZES[request.param], LOOKS[request.param]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
+    )
+    context.set_default_timeout(20_000)
+    yield quiet(context)
+    context.close()
+
+
+def test_everything_that_an_owner_sees_is_accessible_in_reach_and_used_by_a_test(
+    looked_at: Page, axe: str, system: Running, model: Path
+) -> None:
+    """In one walk, because it is long: axe-core, each control's name and place, and that a test uses it."""
     name = project(system, "walked through")
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
+    looked_at.goto(f"{system.master}/?token={system.token}")
     seen: dict[tuple[str, str], str] = {}
-    for state in states(sized, system, name, model):
-        for control in controls.on(sized):
+    for state in states(looked_at, system, name, model):
+        assert findings(looked_at, axe) == [], state
+        assert wrong(looked_at) == [], state
+        for control in controls.on(looked_at):
             seen.setdefault(control, state)
     unseen = {start for start in controls.templates() if not any(handle.startswith(start) for handle, _ in seen)}
     assert unseen == set(), "no state that is walked through shows these"

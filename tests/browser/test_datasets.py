@@ -17,7 +17,6 @@ from tests.data_server.zips import make_zip
 from tests.data_server.zips import picture as a_png
 from tests.running import Running, until
 
-from .bundle import build_test_vendor
 from .pages import DIGITS_LAYERS, THEMES, findings, fits, quiet
 
 COLOURS = {"cat": 40, "dog": 120, "puppy": 200}
@@ -289,10 +288,9 @@ def test_a_data_set_that_is_not_there(visitor: Page, system: Running) -> None:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_in_what_is_opened(
-    theme: str, browser: Browser, system: Running, request: pytest.FixtureRequest
+    theme: str, browser: Browser, axe: str, system: Running, request: pytest.FixtureRequest
 ) -> None:
-    """The pages as they are when they are opened have their turn with all others, in test_pages.py."""
-    axe = (build_test_vendor() / "axe.js").read_text()
+    """The pages as they are when they are opened have their turn with all others, in test_controls.py."""
     report = made(system, request)
     context = browser.new_context(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
     page = quiet(context)

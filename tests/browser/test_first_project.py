@@ -7,7 +7,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.running import Running, running, until
 
-from .bundle import build_test_vendor
 from .pages import THEMES, findings, fits, quiet
 
 
@@ -30,10 +29,14 @@ def first(browser: Browser, empty: Running) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_an_empty_server_is_accessible(theme: str, first: Page) -> None:
-    first.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-    assert fits(first)
-    assert findings(first, (build_test_vendor() / "axe.js").read_text()) == []
+def test_an_empty_server_is_accessible(theme: str, first: Page, visitor: Page, axe: str, empty: Running) -> None:
+    for page in (first, visitor):
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        for path in ("/", "/data"):
+            page.goto(f"{empty.master}{path}")
+            expect(page.locator(".empty")).to_be_visible()
+            assert fits(page), path
+            assert findings(page, axe) == [], path
 
 
 def test_a_visitor_is_told_who_can_begin(visitor: Page, empty: Running) -> None:

@@ -14,7 +14,6 @@ from mlitb.predict import Prediction, Predictor
 from tests import models, prototype_2015
 from tests.running import Running
 
-from .bundle import build_test_vendor
 from .pages import findings, project
 
 SEVERAL = 12
@@ -81,10 +80,6 @@ def test_what_is_no_picture_gets_a_sentence(offline: Page, folder: Path) -> None
 
 
 # ------------------------------------------------------------------------------------------------- in the pages
-def axe() -> str:
-    return (build_test_vendor() / "axe.js").read_text()
-
-
 def begin_with(owner: Page, name: str, text: str) -> None:
     """Open the new project's dialog and choose a model file."""
     owner.get_by_test_id("new-project").click()
@@ -100,10 +95,10 @@ def made(owner: Page, system: Running) -> dict[str, Any]:
     return system.project(owner.url.rpartition("/")[2])
 
 
-def test_a_project_goes_on_with_a_model_file(owner: Page, system: Running) -> None:
+def test_a_project_goes_on_with_a_model_file(owner: Page, axe: str, system: Running) -> None:
     begin_with(owner, "model.json", models.text_of(models.trained()))
     expect(owner.get_by_test_id("model-found")).to_contain_text("10 labels (0, 1, 2, 3, 4, 5, …), iteration 75")
-    assert findings(owner, axe()) == []
+    assert findings(owner, axe) == []
     owner.get_by_test_id("model-name").fill("From a file")
     owner.get_by_test_id("create-from-model").click()
     view = made(owner, system)
@@ -163,7 +158,7 @@ def test_a_file_that_is_too_long_is_not_even_sent(owner: Page, tmp_path: Path) -
     assert sent == []
 
 
-def test_a_model_is_taken_in_every_form(owner: Page, system: Running) -> None:
+def test_a_model_is_taken_in_every_form(owner: Page, axe: str, system: Running) -> None:
     name = project(system, "Taken")
     owner.goto(f"{system.master}/project/{name}")
     owner.get_by_test_id("model-forms").click()
@@ -174,7 +169,7 @@ def test_a_model_is_taken_in_every_form(owner: Page, system: Running) -> None:
     listed = {row["form"] for row in system.visitor.get("/api/export").json()}
     for form in listed:
         expect(owner.get_by_test_id(f"form-{form}")).to_be_visible()
-    assert findings(owner, axe()) == []
+    assert findings(owner, axe) == []
 
 
 def test_the_owner_says_what_a_model_is(owner: Page, system: Running) -> None:

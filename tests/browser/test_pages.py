@@ -10,10 +10,9 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Requ
 
 from tests.running import Running, running, until
 
-from .bundle import build_test_vendor
 from .chromium import launch
 from .pages import PATHS, THEMES, WIDTHS, findings, fits, project, quiet
-from .walk import states, unfold
+from .walk import unfold
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 
@@ -66,22 +65,6 @@ def themed(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Browser
     context.close()
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """Give the source of axe-core."""
-    return (build_test_vendor() / "axe.js").read_text()
-
-
-def test_axe_finds_nothing_serious_for_an_owner(themed: BrowserContext, axe: str, system: Running, model: Path) -> None:
-    """With all folds open, a worker that computes, and in each dialog."""
-    name = project(system, "looked at")
-    system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    page = quiet(themed)
-    page.goto(f"{system.master}/?token={system.token}")
-    for state in states(page, system, name, model):
-        assert findings(page, axe) == [], state
-
-
 def test_axe_finds_nothing_serious_for_a_visitor(themed: BrowserContext, axe: str, system: Running) -> None:
     page = quiet(themed)
     for path in PATHS:
@@ -93,17 +76,6 @@ def test_axe_finds_nothing_serious_for_a_visitor(themed: BrowserContext, axe: st
     page.get_by_test_id("add-worker").click()
     expect(page.get_by_text("Thank you")).to_be_visible()
     assert findings(page, axe) == [], "a device that is lent"
-
-
-def test_axe_finds_nothing_serious_where_nothing_is_yet(tmp_path: Path, browser: Browser, axe: str) -> None:
-    with running(tmp_path / "data", demo=False) as empty:
-        for theme in THEMES:
-            page = quiet(browser.new_context(color_scheme="dark" if theme == "dark" else "light"))
-            for path in ("/", "/data", f"/?token={empty.token}", "/data"):
-                page.goto(f"{empty.master}{path}")
-                expect(page.locator(".empty")).to_be_visible()
-                assert findings(page, axe) == [], path
-            page.context.close()
 
 
 def test_the_policy_forbids_nothing_that_the_pages_do(owner: Page, system: Running) -> None:

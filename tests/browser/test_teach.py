@@ -12,7 +12,6 @@ from playwright.sync_api import BrowserType, Page, Route, expect
 from tests.data_server.zips import make_zip
 from tests.running import Running, until
 
-from .bundle import build_test_vendor
 from .chromium import FAKE_CAMERA, launch
 from .pages import findings, project, quiet
 from .test_classify import choose, noise, open_page, payload
@@ -67,7 +66,9 @@ def test_twenty_frames_of_a_new_label_teach_the_network_while_it_trains(
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (360, "dark")], ids=["desktop", "phone"])
-def test_every_control_works_at_both_sizes(width: int, theme: str, chromium: BrowserType, system: Running) -> None:
+def test_every_control_works_at_both_sizes(
+    width: int, theme: str, chromium: BrowserType, axe: str, system: Running
+) -> None:
     name = project(system, f"walk {width}")
     with launch(chromium, *FAKE_CAMERA) as browser:
         page = quiet(browser)
@@ -99,7 +100,7 @@ def test_every_control_works_at_both_sizes(width: int, theme: str, chromium: Bro
         choose(page, payload(make_zip({"a.png": noise(80), "b.png": noise(81)}), "two.zip"), "batch-file")
         expect(page.get_by_test_id("batch-result")).to_have_attribute("data-rows", "2")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing sticks out"
-        assert findings(page, (build_test_vendor() / "axe.js").read_text()) == []
+        assert findings(page, axe) == []
         page.get_by_test_id("teach-volunteers").check()
         until(lambda: system.project(name)["settings"]["volunteers_teach"], "the setting holds")
         page.get_by_test_id("teach-volunteers").uncheck()

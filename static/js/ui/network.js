@@ -10,7 +10,7 @@ export function NetworkTable({ layers, labels }) {
   const total = parameterCount(rows);
   const [operations, memory] = [flopsOf(rows), bytesOf(rows)];
   return html`
-    <div class="table-scroll">
+    <div class="table-scroll" tabindex="0" role="region" aria-label=${text.network.title}>
       <table class="layers">
         <thead>
           <tr>

@@ -35,8 +35,8 @@ export function OwnerControls({ env, id, name, status, onChanged, onProblem }) {
       ${paused
         ? html`<button type="button" class=${status.data_vectors ? "primary" : ""} data-testid="start" disabled=${busy.value} onClick=${() => act("start")}><${Icon} name="play" solid />${words.start}</button>`
         : html`<button type="button" data-testid="pause" disabled=${busy.value} onClick=${() => act("pause")}><${Icon} name="pause" />${words.pause}</button>`}
-      <button type="button" data-testid="reboot" onClick=${() => (asking.value = "reboot")}><${Icon} name="reboot" /><span class="wide-only">${words.reboot}</span><span class="sr-only narrow-only">${words.reboot}</span></button>
-      <button type="button" class="bad-on-hover" data-testid="remove-project" onClick=${() => (asking.value = "remove")}><${Icon} name="bin" /><span class="wide-only">${words.remove}</span><span class="sr-only narrow-only">${words.remove}</span></button>
+      <button type="button" data-testid="reboot" onClick=${() => (asking.value = "reboot")}><${Icon} name="reboot" /><span class="sr-only-narrow">${words.reboot}</span></button>
+      <button type="button" class="bad-on-hover" data-testid="remove-project" onClick=${() => (asking.value = "remove")}><${Icon} name="bin" /><span class="sr-only-narrow">${words.remove}</span></button>
     </div>
     <${Confirm} open=${asking.value === "reboot"} title=${words.rebootTitle(name)} yes=${words.rebootYes} busy=${busy.value} onYes=${() => act("reboot")} onClose=${close}>
       ${words.rebootText(status.iteration, best)}
