@@ -16,7 +16,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
-from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -31,6 +30,7 @@ from mlitb.core.messages import PROTOCOL
 from mlitb.core.refusal import Refusal
 from mlitb.data_client import DataServer, DataServerError
 from mlitb.disk import NotStored
+from mlitb.files import ADDRESS, Files
 from mlitb.live import Live
 from mlitb.model_api import router as model_router
 from mlitb.modelfile import MAX_BYTES
@@ -44,16 +44,6 @@ log = logging.getLogger(__name__)
 
 COOKIE_S = 365 * 24 * 3600
 """How long a browser stays the owner's."""
-
-
-class RevalidatedFiles(StaticFiles):
-    """Static files that a browser keeps but asks about each time: an upgrade is seen at the next load."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Serve a file, to be revalidated."""
-        response = await super().get_response(path, scope)
-        response.headers["cache-control"] = "no-cache"
-        return response
 
 
 class Faults:
@@ -110,8 +100,9 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
     app.include_router(testing_router, dependencies=audit_all)
     app.include_router(demo_api.router, dependencies=audit_all)
     _add_errors(app)
-    _add_pages(app, shell)
-    app.mount("/static", RevalidatedFiles(directory=resources.static()), name="static")
+    files = Files(resources.static())
+    _add_pages(app, shell, files)
+    app.mount(ADDRESS, files)
     return app
 
 
@@ -129,8 +120,9 @@ def browser_config(shell: Shell, request: Request) -> dict[str, Any]:
     }
 
 
-def _add_pages(app: FastAPI, shell: Shell) -> None:
+def _add_pages(app: FastAPI, shell: Shell, files: Files) -> None:
     templates = Jinja2Templates(directory=resources.templates())
+    templates.env.globals["static"] = files.address
     app.state.templates = templates
 
     def page(request: Request, name: str, project: str = "") -> Response:

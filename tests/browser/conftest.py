@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserType, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect, sync_playwright
 
 from mlitb.datasets import digits_zip
 from tests.running import Running, running
 
 from .bundle import build_test_vendor
 from .chromium import EXECUTABLE, FLAGS
-from .pages import SIZES, quiet
+from .pages import SIZES, opened, sign_in
 from .site import serving
 
 expect.set_options(timeout=20_000)  # a machine may be much slower than the one on which this was written
@@ -78,33 +78,45 @@ def axe() -> str:
     return (build_test_vendor() / "axe.js").read_text()
 
 
-@pytest.fixture
-def owner(browser: Browser, system: Running) -> Iterator[Page]:
-    """Open the projects as the owner."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder where Chromium keeps, from one module to the next, what it fetched and compiled."""
+    return tmp_path_factory.mktemp("profile")
+
+
+@pytest.fixture(scope="module")
+def warm(chromium: BrowserType, profile: Path) -> Iterator[BrowserContext]:
+    """Start Chromium once for the tests of a module: its cache outlives a test, nothing that a page keeps does."""
+    context = chromium.launch_persistent_context(profile, executable_path=EXECUTABLE, args=FLAGS, viewport=None)
     context.set_default_timeout(20_000)
-    page = quiet(context)
-    page.goto(f"{system.master}/?token={system.token}")
-    yield page
+    yield context
     context.close()
+
+
+@pytest.fixture
+def owner(warm: BrowserContext, system: Running) -> Iterator[Page]:
+    """Open a page as the owner."""
+    with opened(warm, 1440, 900) as page:
+        sign_in(page, system)
+        yield page
+
+
+@pytest.fixture
+def at_projects(owner: Page, system: Running) -> None:
+    """Let the owner begin at the list of projects."""
+    owner.goto(system.master)
 
 
 @pytest.fixture(params=SIZES)
-def sized(request: pytest.FixtureRequest, browser: Browser, system: Running) -> Iterator[Page]:
-    """Open the projects as the owner, in a window of each size."""
-    width, height = SIZES[request.param]
-    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
-    context.set_default_timeout(20_000)
-    page = quiet(context)
-    page.goto(f"{system.master}/?token={system.token}")
-    yield page
-    context.close()
+def sized(request: pytest.FixtureRequest, warm: BrowserContext, system: Running) -> Iterator[Page]:
+    """Open a page as the owner, in a window of each size."""
+    with opened(warm, *SIZES[request.param], reduced_motion="reduce") as page:
+        sign_in(page, system)
+        yield page
 
 
 @pytest.fixture
-def visitor(browser: Browser) -> Iterator[Page]:
+def visitor(warm: BrowserContext) -> Iterator[Page]:
     """Open a page as anybody."""
-    context = browser.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(20_000)
-    yield quiet(context)
-    context.close()
+    with opened(warm, 390, 844) as page:
+        yield page

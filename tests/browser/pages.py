@@ -1,7 +1,9 @@
 """What the tests of the pages share: a project to change, figures as people read them, a page that throws nothing."""
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
@@ -19,7 +21,8 @@ PATHS = (
     "/nothing",
 )
 WIDTHS = (360, 390, 768, 1440, 2560)
-THEMES = ("light", "dark")
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 SIZES = {"desktop": (1440, 900), "phone": (360, 740)}
 
 DIGITS_LAYERS: list[dict[str, Any]] = [
@@ -36,6 +39,35 @@ def quiet(context: BrowserContext) -> Page:
     page = context.new_page()
     page.on("pageerror", lambda error: pytest.fail(f"the page threw {error}"))
     return page
+
+
+KEPT = "cookies,local_storage,indexeddb,cache_storage,service_workers,file_systems,storage_buckets,shared_storage"
+"""What a page keeps, in the words of Chromium; not what the browser itself keeps of what it fetched and compiled."""
+
+
+@contextmanager
+def opened(warm: BrowserContext, width: int, height: int, **media: Any) -> Iterator[Page]:
+    """Open a page of somebody who was never here; close at the end what a test opened beside it.
+
+    One at a time: two would be the same person's.
+    """
+    assert len(warm.pages) == 1
+    page = quiet(warm)
+    warm.new_cdp_session(page).send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": KEPT})
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(**media)
+    try:
+        yield page
+    finally:
+        for each in warm.pages[1:]:  # without the first the browser would end
+            each.close()
+        warm.clear_permissions()
+
+
+def sign_in(page: Page, system: Running) -> None:
+    """Make a page's browser the owner's, as the printed link does, without loading where that leads."""
+    answer = page.context.request.get(f"{system.master}/?token={system.token}", max_redirects=0)
+    assert answer.status == 303
 
 
 def project(system: Running, name: str, layers: list[dict[str, Any]] = DIGITS_LAYERS) -> str:

@@ -3,18 +3,18 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.running import Running
 
 from . import controls
-from .pages import DIGITS_LAYERS, SIZES, findings, project, quiet
+from .pages import DIGITS_LAYERS, SIZES, Theme, findings, opened, project, sign_in
 from .walk import states
 
-LOOKS: dict[str, Literal["light", "dark"]] = {"desktop": "light", "phone": "dark"}
+LOOKS: dict[str, Theme] = {"desktop": "light", "phone": "dark"}
 
 SMALLEST = 24
 """CSS pixels of a target's side (WCAG 2.2, 2.5.8); a checkbox counts with its label, a link in a sentence not."""
@@ -52,6 +52,7 @@ def wrong(page: Page) -> list[Any]:
 
 
 def test_a_form_is_left_by_its_buttons_and_takes_a_size(sized: Page, system: Running, request: Any) -> None:
+    sized.goto(system.master)
     for leave in ("cancel", "close"):
         sized.get_by_test_id("new-project").click()
         sized.get_by_role("dialog").get_by_test_id(leave).click()
@@ -118,15 +119,10 @@ def kind(handle: str, said: str) -> str:
 
 
 @pytest.fixture(params=LOOKS)
-def looked_at(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+def looked_at(request: pytest.FixtureRequest, warm: BrowserContext) -> Iterator[Page]:
     """Open a window of each size, each in a theme of its own."""
-    (width, height), theme = SIZES[request.param], LOOKS[request.param]
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
-    )
-    context.set_default_timeout(20_000)
-    yield quiet(context)
-    context.close()
+    with opened(warm, *SIZES[request.param], color_scheme=LOOKS[request.param], reduced_motion="reduce") as page:
+        yield page
 
 
 def test_everything_that_an_owner_sees_is_accessible_in_reach_and_used_by_a_test(
@@ -135,7 +131,7 @@ def test_everything_that_an_owner_sees_is_accessible_in_reach_and_used_by_a_test
     """In one walk, because it is long: axe-core, each control's name and place, and that a test uses it."""
     name = project(system, "walked through")
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    looked_at.goto(f"{system.master}/?token={system.token}")
+    sign_in(looked_at, system)
     seen: dict[tuple[str, str], str] = {}
     for state in states(looked_at, system, name, model):
         assert findings(looked_at, axe) == [], state

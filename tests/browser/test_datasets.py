@@ -11,27 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.data_server.zips import make_zip
 from tests.data_server.zips import picture as a_png
 from tests.running import Running, until
 
-from .pages import DIGITS_LAYERS, THEMES, findings, fits, quiet
+from .pages import DIGITS_LAYERS, THEMES, Theme, findings, fits, opened, sign_in
 
 COLOURS = {"cat": 40, "dog": 120, "puppy": 200}
 EACH = 8
 
 
 @pytest.fixture(params=[1440, 360], ids=["desktop", "phone"])
-def owner(browser: Browser, system: Running, request: pytest.FixtureRequest) -> Iterator[Page]:
+def owner(warm: BrowserContext, system: Running, request: pytest.FixtureRequest) -> Iterator[Page]:
     """Open a page as the owner, in a wide and in a narrow window."""
-    context = browser.new_context(viewport={"width": request.param, "height": 900})
-    context.set_default_timeout(20_000)
-    page = quiet(context)
-    page.goto(f"{system.master}/?token={system.token}")
-    yield page
-    context.close()
+    with opened(warm, request.param, 900) as page:
+        sign_in(page, system)
+        yield page
 
 
 def pets(seed: object) -> bytes:
@@ -288,22 +285,19 @@ def test_a_data_set_that_is_not_there(visitor: Page, system: Running) -> None:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_in_what_is_opened(
-    theme: str, browser: Browser, axe: str, system: Running, request: pytest.FixtureRequest
+    theme: Theme, warm: BrowserContext, axe: str, system: Running, request: pytest.FixtureRequest
 ) -> None:
     """The pages as they are when they are opened have their turn with all others, in test_controls.py."""
     report = made(system, request)
-    context = browser.new_context(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
-    page = quiet(context)
-    page.goto(f"{system.master}/?token={system.token}")
-    page.set_viewport_size({"width": 360, "height": 900})
-    page.goto(f"{system.master}/data/{report['id']}")
-    page.get_by_label("Name of the label cat").fill("dog")
-    page.get_by_text("Cut again").click()
-    page.get_by_text("The files").click()
-    assert findings(page, axe) == []
-    assert fits(page)
-    for dialog in ("rename-data", "delete-data"):
-        page.get_by_test_id(dialog).click()
-        assert findings(page, axe) == [], dialog
-        page.keyboard.press("Escape")
-    context.close()
+    with opened(warm, 360, 900, color_scheme=theme, reduced_motion="reduce") as page:
+        sign_in(page, system)
+        page.goto(f"{system.master}/data/{report['id']}")
+        page.get_by_label("Name of the label cat").fill("dog")
+        page.get_by_text("Cut again").click()
+        page.get_by_text("The files").click()
+        assert findings(page, axe) == []
+        assert fits(page)
+        for dialog in ("rename-data", "delete-data"):
+            page.get_by_test_id(dialog).click()
+            assert findings(page, axe) == [], dialog
+            page.keyboard.press("Escape")

@@ -17,6 +17,8 @@ from tests.test_core_network import PRESETS as OF_2015
 from tests.test_engine_specs import EVERY_LAYER
 from tests.test_prototype import NETS as NETS_2015
 
+pytestmark = pytest.mark.usefixtures("at_projects")
+
 Spec = dict[str, Any]
 INPUT: Spec = {"type": "input", "width": 8, "height": 8, "channels": 3}
 CONV: Spec = {"type": "conv", "filters": 4, "kernel": 3, "padding": 1}

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.running import Running, running, until
 
-from .pages import THEMES, findings, fits, quiet
+from .pages import SIZES, THEMES, Theme, findings, fits, opened
 
 
 @pytest.fixture(scope="module")
@@ -18,25 +18,26 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture
-def first(browser: Browser, empty: Running) -> Iterator[Page]:
+def first(warm: BrowserContext, empty: Running) -> Iterator[Page]:
     """Open the empty list of projects as the owner, on a phone."""
-    context = browser.new_context(viewport={"width": 360, "height": 740})
-    page = quiet(context)
-    page.goto(f"{empty.master}/?token={empty.token}")
-    expect(page.get_by_role("heading", name="No project yet")).to_be_visible()
-    yield page
-    context.close()
+    with opened(warm, *SIZES["phone"]) as page:
+        page.goto(f"{empty.master}/?token={empty.token}")
+        expect(page.get_by_role("heading", name="No project yet")).to_be_visible()
+        yield page
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_an_empty_server_is_accessible(theme: str, first: Page, visitor: Page, axe: str, empty: Running) -> None:
-    for page in (first, visitor):
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-        for path in ("/", "/data"):
-            page.goto(f"{empty.master}{path}")
-            expect(page.locator(".empty")).to_be_visible()
-            assert fits(page), path
-            assert findings(page, axe) == [], path
+@pytest.mark.parametrize("who", ["first", "visitor"])
+def test_an_empty_server_is_accessible(
+    who: str, theme: Theme, request: pytest.FixtureRequest, axe: str, empty: Running
+) -> None:
+    page: Page = request.getfixturevalue(who)
+    page.emulate_media(color_scheme=theme)
+    for path in ("/", "/data"):
+        page.goto(f"{empty.master}{path}")
+        expect(page.locator(".empty")).to_be_visible()
+        assert fits(page), path
+        assert findings(page, axe) == [], path
 
 
 def test_a_visitor_is_told_who_can_begin(visitor: Page, empty: Running) -> None:

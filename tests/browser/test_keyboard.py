@@ -67,6 +67,7 @@ def test_tab_reaches_every_control_and_is_seen_there(path: str, owner: Page, sys
     assert tabbed(owner) == ([], [])
 
 
+@pytest.mark.usefixtures("at_projects")
 def test_tab_reaches_all_of_the_form_for_a_project(owner: Page) -> None:
     owner.get_by_test_id("new-project").click()
     expect(owner.get_by_test_id("project-name")).to_be_focused()

@@ -95,6 +95,7 @@ def made(owner: Page, system: Running) -> dict[str, Any]:
     return system.project(owner.url.rpartition("/")[2])
 
 
+@pytest.mark.usefixtures("at_projects")
 def test_a_project_goes_on_with_a_model_file(owner: Page, axe: str, system: Running) -> None:
     begin_with(owner, "model.json", models.text_of(models.trained()))
     expect(owner.get_by_test_id("model-found")).to_contain_text("10 labels (0, 1, 2, 3, 4, 5, …), iteration 75")
@@ -106,6 +107,7 @@ def test_a_project_goes_on_with_a_model_file(owner: Page, axe: str, system: Runn
     expect(owner.get_by_test_id("download-model")).to_be_visible()
 
 
+@pytest.mark.usefixtures("at_projects")
 def test_a_file_of_2015_is_taught_other_labels(owner: Page, system: Running) -> None:
     confs = [
         {"type": "input", "sx": 8, "sy": 8, "depth": 1},
@@ -126,6 +128,7 @@ def test_a_file_of_2015_is_taught_other_labels(owner: Page, system: Running) -> 
     assert view["layers"][1]["frozen"] is True
 
 
+@pytest.mark.usefixtures("at_projects")
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -145,6 +148,7 @@ def test_what_the_server_says_of_a_bad_file_is_shown(owner: Page, text: str, sen
     expect(owner.get_by_test_id("create-from-model")).to_be_disabled()
 
 
+@pytest.mark.usefixtures("at_projects")
 def test_a_file_that_is_too_long_is_not_even_sent(owner: Page, tmp_path: Path) -> None:
     path = tmp_path / "large.json"
     with path.open("wb") as file:
@@ -212,6 +216,7 @@ def test_a_visitor_may_take_a_model_and_nothing_else(visitor: Page, system: Runn
     expect(visitor.get_by_test_id("about-save")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("at_projects")
 def test_the_dialogs_fit_a_phone(owner: Page, system: Running) -> None:
     def overflow() -> int:
         sheet = owner.locator("dialog[open] .sheet-scroll")

@@ -5,6 +5,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from mlitb.core.config import Settings
@@ -13,6 +14,8 @@ from tests.data_server.zips import make_zip
 from tests.running import Running, until
 
 from .pages import DIGITS_LAYERS
+
+pytestmark = pytest.mark.usefixtures("at_projects")
 
 
 def test_a_new_project_from_the_first_click_to_the_trained_network(owner: Page, system: Running, archive: Path) -> None:

@@ -213,19 +213,19 @@ def test_a_server_that_asks_for_patience_is_given_it(teacher: Page) -> None:
     expect(teacher.locator("[data-testid=teach-row][data-label=patient][data-state=training]")).to_be_visible()
 
 
-def test_volunteers_teach_once_the_owner_lets_them(teacher: Page, visitor: Page, system: Running) -> None:
-    open_page(visitor, system, at(teacher))
-    expect(visitor.get_by_test_id("teach-not-allowed")).to_contain_text("Only the owner")
-    choose(visitor, payload(noise(50)))
-    expect(visitor.get_by_test_id("answer")).to_be_visible()
-    assert visitor.get_by_test_id("answer-teach").count() == visitor.get_by_test_id("teach-volunteers").count() == 0
+def test_volunteers_teach_once_the_owner_lets_them(teacher: Page, page: Page, system: Running) -> None:
+    open_page(page, system, at(teacher))
+    expect(page.get_by_test_id("teach-not-allowed")).to_contain_text("Only the owner")
+    choose(page, payload(noise(50)))
+    expect(page.get_by_test_id("answer")).to_be_visible()
+    assert page.get_by_test_id("answer-teach").count() == page.get_by_test_id("teach-volunteers").count() == 0
     teacher.get_by_test_id("teach-volunteers").check()
     until(lambda: system.project(at(teacher))["settings"]["volunteers_teach"], "the setting holds")
-    visitor.reload()
-    choose(visitor, payload(noise(50)))
-    visitor.get_by_test_id("teach-label").fill("from a volunteer")
-    visitor.get_by_test_id("teach-add").click()
-    expect(visitor.locator("[data-testid=teach-row][data-state=training]")).to_be_visible()
+    page.reload()
+    choose(page, payload(noise(50)))
+    page.get_by_test_id("teach-label").fill("from a volunteer")
+    page.get_by_test_id("teach-add").click()
+    expect(page.locator("[data-testid=teach-row][data-state=training]")).to_be_visible()
 
 
 def test_a_picture_that_the_server_cannot_read_is_named(teacher: Page, system: Running) -> None:

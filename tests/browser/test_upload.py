@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, CDPSession, Page, Request, Route, expect
+from playwright.sync_api import CDPSession, Page, Request, Route, expect
 
 from tests.running import Running, running, until
 
@@ -48,18 +48,6 @@ def archive(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
             Image.fromarray(random.integers(0, 256, (220, 220, 3), dtype=np.uint8)).save(png, "PNG", compress_level=1)
             file.writestr(f"{'ab'[number % 2]}/{number}.png", png.getvalue())
     return path
-
-
-@pytest.fixture
-def owner(browser: Browser, system: Running) -> Iterator[Page]:
-    """Open a page as the owner."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"the page threw {error}"))
-    page.goto(f"{system.master}/?token={system.token}")
-    yield page
-    context.close()
 
 
 class Patches(list[int]):

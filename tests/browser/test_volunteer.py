@@ -13,13 +13,10 @@ from .pages import project
 COMPUTES = re.compile("working|saturated")
 
 
-def test_a_volunteer_lends_a_device_with_one_button(owner: Page, visitor: Page, system: Running) -> None:
+def test_a_volunteer_lends_a_device_with_one_button(visitor: Page, system: Running) -> None:
     name = project(system, "joined")
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    owner.goto(f"{system.master}/project/{name}")
-    link = owner.get_by_test_id("invite-link").input_value()
-    assert link == f"{system.master}/join/{name}"
-    visitor.goto(link)
+    visitor.goto(f"{system.master}/join/{name}")
     state = visitor.get_by_test_id("join-state")
     expect(state).to_have_attribute("data-state", "off")
     visitor.get_by_test_id("add-worker").click()

@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   if (typeof document === "undefined") return self.close(); // the worker by which module workers are looked for
+  var here = /** @type {HTMLScriptElement} */ (document.currentScript).src;
   // A module that adds two vectors: it validates only where WebAssembly knows SIMD.
   var simd = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
 
@@ -15,7 +16,7 @@
         return "module";
       },
     });
-    new Worker("/static/js/entry/baseline.js", options);
+    new Worker(here, options);
     return asked;
   }
 
@@ -41,6 +42,6 @@
   }
   var script = document.createElement("script");
   script.type = "module";
-  script.src = "/static/js/entry/page.js";
+  script.src = here.replace("baseline.js", "page.js");
   document.head.appendChild(script);
 })();

@@ -90,7 +90,7 @@ const device = {
   pause: (ms) => new Promise((resolve) => setTimeout(() => requestAnimationFrame(() => resolve()), ms)),
 };
 
-await styled("/static/css/classify.css");
+await styled(new URL("../../css/classify.css", import.meta.url).pathname);
 
 /** @param {{env: import("../ui/types").Env, id: string}} props */
 export const ClassifyPage = (props) => html`<${Page} device=${device} ...${props} />`;

@@ -2,6 +2,6 @@
 import { DatasetsPage } from "../ui/datasets/page.js";
 import { styled } from "./style.js";
 
-await styled("/static/css/datasets.css");
+await styled(new URL("../../css/datasets.css", import.meta.url).pathname);
 
 export { DatasetsPage };

@@ -17,7 +17,7 @@ function meta(name) {
 
 /** Start the boss, again if it does not come up. */
 function startBoss() {
-  const create = () => new Worker("/static/js/entry/boss.js", { type: "module" });
+  const create = () => new Worker(new URL("./boss.js", import.meta.url), { type: "module" });
   return supervise(create, { later: setTimeout.bind(window), cancel: clearTimeout.bind(window) });
 }
 

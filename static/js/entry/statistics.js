@@ -2,6 +2,6 @@
 import { StatisticsPage } from "../ui/statistics/page.js";
 import { styled } from "./style.js";
 
-await styled("/static/css/statistics.css");
+await styled(new URL("../../css/statistics.css", import.meta.url).pathname);
 
 export { StatisticsPage };
