@@ -21,7 +21,7 @@ $(VENV)/.installed: $(SOURCES)
 
 # And what tests, linters and benchmarks need.
 $(VENV)/.ready: $(VENV)/.installed requirements-dev.txt
-	$(BIN)/pip install --quiet -c constraints.txt -r requirements-dev.txt
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt -r requirements-dev.txt
 	touch $@
 
 run: $(VENV)/.installed
