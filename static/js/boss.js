@@ -11,10 +11,9 @@ import {listen, send} from "./port.js";
 import {LocalProject} from "./project.js";
 import {PROTOCOL, decode, encode} from "./protocol.js";
 import {Pulse} from "./pulse.js";
+import {reasons} from "./reasons.js";
 import {noticeSleep} from "./sleep.js";
 import {Socket} from "./socket.js";
-
-const BUSY_LINK = "not sent: the answer before is still on its way. This link is slower than an answer takes: a longer T or a smaller network helps";
 
 /** @typedef {{engine: string, engine_url: string, data_url: string}} Config the answer of /api/config */
 /**
@@ -54,7 +53,7 @@ export class Boss {
     this.pulse = new Pulse(
       surroundings.later,
       () => this.watched && this.watch(),
-      () => this.watched && this.socket.restart("the server has been silent for too long"),
+      () => this.watched && this.socket.restart(reasons.server.silent),
     );
     this.crew = new Crew(surroundings, config.data_url, {
       tell: (type, fields) => this.tell(type, fields),
@@ -129,7 +128,7 @@ export class Boss {
       if (!(message.type in handlers)) throw new Error(`the type ${JSON.stringify(message.type)} is unknown`);
       handlers[message.type](message, vector);
     } catch (error) {
-      this.socket.restart(`a message of the server could not be used: ${/** @type {Error} */ (error).message}`);
+      this.socket.restart(reasons.server.unusable(/** @type {Error} */ (error).message));
     }
   }
 
@@ -200,7 +199,7 @@ export class Boss {
    */
   answer(project, iteration, results, vector) {
     if (vector && (this.leaving.get(project) ?? 0) > this.socket.left) {
-      this.crew.trouble(results.map(({worker}) => worker), BUSY_LINK);
+      this.crew.trouble(results.map(({worker}) => worker), reasons.answer.busyLink);
       this.tell("Answer", {project, iteration, results: []});
     } else if (this.tell("Answer", {project, iteration, results}, vector) && vector) {
       this.leaving.set(project, this.socket.given);
@@ -258,7 +257,7 @@ export class Boss {
       touched: () => crew.giveWay(),
       ask: ({worker, ...question}) => crew.known(worker).ask(question),
       control: ({project, action, settings = {}}) => {
-        if (!this.tell("Control", {project, action, settings})) this.refuse("there is no connection to the server");
+        if (!this.tell("Control", {project, action, settings})) this.refuse(reasons.server.noConnection);
       },
     };
   }

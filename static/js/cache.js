@@ -6,6 +6,8 @@
  * - Bytes are given back as they were put; whether they are the right ones is checked by who asks (shards.js).
  */
 
+import {reasons} from "./reasons.js";
+
 const DATABASE = "mlitb";
 const VERSION = 1;
 const OPEN_MS = 3000; // a blocked or broken IndexedDB answers nothing at all
@@ -109,7 +111,7 @@ function asked(request) {
 function done(transaction) {
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve();
-    transaction.onabort = transaction.onerror = () => reject(transaction.error ?? new Error("IndexedDB gave up"));
+    transaction.onabort = transaction.onerror = () => reject(transaction.error ?? new Error(reasons.cache.gaveUp));
   });
 }
 
@@ -206,8 +208,8 @@ function openDatabase(factory) {
     };
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
-    request.onblocked = () => reject(new Error("another tab holds an older database"));
-    setTimeout(() => reject(new Error("IndexedDB does not answer")), OPEN_MS);
+    request.onblocked = () => reject(new Error(reasons.cache.held));
+    setTimeout(() => reject(new Error(reasons.cache.noAnswer)), OPEN_MS);
   });
 }
 
@@ -220,7 +222,7 @@ function openDatabase(factory) {
  */
 export async function openCache(factory, quota, now) {
   try {
-    if (!factory) throw new Error("this browser has no IndexedDB here");
+    if (!factory) throw new Error(reasons.cache.none);
     const database = await openDatabase(factory);
     database.onversionchange = () => database.close();
     const entries = await asked(database.transaction("entries").objectStore("entries").getAll());

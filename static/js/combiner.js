@@ -7,6 +7,8 @@
  * - No clock and no socket: the boss says when the time is up.
  */
 
+import {reasons} from "./reasons.js";
+
 /** @typedef {{worker: number, count: number, loss: number, wrong: number, ms: number}} Result */
 /** @typedef {Result & {gradient: Float32Array | null}} TrainerAnswer */
 /** @typedef {{worker: number, why: string}} LeftOut */
@@ -116,7 +118,7 @@ export class Combiner {
    */
   fault({count, loss, gradient}) {
     if (!count) return "";
-    if (gradient?.length !== this.length) return "of a wrong length";
-    return Number.isFinite(loss) && usable(gradient, this.workers.length) ? "" : "not finite, or too large to be squared";
+    if (gradient?.length !== this.length) return reasons.answer.length;
+    return Number.isFinite(loss) && usable(gradient, this.workers.length) ? "" : reasons.answer.notFinite;
   }
 }

@@ -6,6 +6,7 @@
  * - A worker that fails is named, restarted at most MOST_RESTARTS times, and never takes the others with it.
  */
 
+import {reasons} from "./reasons.js";
 import {summary} from "./statistics.js";
 import {Supply} from "./supply.js";
 import {LocalWorker} from "./workers.js";
@@ -300,7 +301,7 @@ export class Crew {
     const {report} = message;
     if (report && worker.joined && this.links.owner()) {
       if (Number.isFinite(report.loss)) this.links.tell("Report", {worker: worker.number, ...summary(report)});
-      else worker.reason = `the loss at iteration ${report.iteration} is not a finite number: nothing was reported`;
+      else worker.reason = reasons.worker.noNumber(report.iteration);
     }
     this.links.show({...message, worker: worker.number, project: worker.project});
   }

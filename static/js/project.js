@@ -10,6 +10,7 @@
  */
 
 import {Combiner} from "./combiner.js";
+import {reasons} from "./reasons.js";
 
 /** @typedef {import("./workers.js").LocalWorker} LocalWorker */
 /** @typedef {{iteration: number, version: number, vector: Float32Array}} Parameters */
@@ -100,7 +101,7 @@ export class LocalProject {
     this.combiner = null;
     const {results, vector, leftOut} = combiner.finish();
     for (const {worker, why} of leftOut)
-      this.surroundings.leaveOut(worker, `left out: its answer was ${why}`, timeUp && why === "late");
+      this.surroundings.leaveOut(worker, reasons.answer.leftOut(why), timeUp && why === "late");
     this.surroundings.answer(this.id, combiner.iteration, results, vector);
   }
 
@@ -110,7 +111,7 @@ export class LocalProject {
     if (!combiner) return;
     this.abandon();
     for (const worker of combiner.workers)
-      if (combiner.awaits(worker)) this.surroundings.leaveOut(worker, "left out: newer orders came before its answer", false);
+      if (combiner.awaits(worker)) this.surroundings.leaveOut(worker, reasons.answer.superseded, false);
     this.surroundings.answer(this.id, combiner.iteration, [], null);
   }
 

@@ -7,6 +7,8 @@
  * - Every worker that wants a shard gets a copy of its own, to keep: pixels travel by transfer.
  */
 
+import {reasons} from "./reasons.js";
+
 const PARALLEL = 4; // of the six connections that browsers allow per host
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
@@ -140,7 +142,7 @@ export class Shards {
     }
     const bytes = new Uint8Array(await this.download(want));
     if (digest(bytes) !== want.hash)
-      throw new Error(`shard ${want.hash.slice(0, 8)}… came with other bytes than its name says`);
+      throw new Error(reasons.data.otherBytes(want.hash));
     // Nobody waits for the disk: the trainer may begin before the shard is kept.
     cache.put(want.hash, /** @type {ArrayBuffer} */ (bytes.buffer)).catch(error => this.cacheTrouble(error));
     return {bytes, downloaded: bytes.byteLength};
@@ -167,11 +169,11 @@ export class Shards {
       // After a failure past the browser's own cache: it may hold the wrong bytes.
       const options = {signal: stop.signal, cache: /** @type {RequestCache} */ (attempts ? "reload" : "default")};
       const response = await this.surroundings.fetch(`${base}/shards/${hash}.zip`, {...options, credentials: "omit"});
-      if (!response.ok) throw new Error(`the data server answers ${response.status} for shard ${hash.slice(0, 8)}…`);
+      if (!response.ok) throw new Error(reasons.data.answers(response.status, hash));
       return await response.arrayBuffer();
     } catch (error) {
       if (!(error instanceof TypeError) && !stop.signal.aborted) throw error;
-      throw new Error(`the data server at ${base} cannot be reached`);
+      throw new Error(reasons.data.noServer(base));
     } finally {
       cancel(timer);
     }

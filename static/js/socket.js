@@ -7,12 +7,11 @@
  * - The WebSocket, timers and chance come from outside (entry/boss.js, tests).
  */
 
+import {reasons} from "./reasons.js";
+
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 const ANSWER_MS = 20_000; // for the master's first word on a new connection
-const REASONS = /** @type {{[code: number]: string}} */ ({
-  1001: "the server is stopping", 1011: "the server has a problem", 1012: "the server restarts", 1013: "the server is busy",
-});
 const BACKLOG_BYTES = 128 * 1024 * 1024; // more than two answers of the largest network: a slow link is no dead one
 
 /** @typedef {"connecting" | "open" | "lost" | "reload" | "closed"} State */
@@ -55,11 +54,11 @@ export class Socket {
     this.bye = null;
     this.given = 0;
     const socket = (this.socket = this.surroundings.open());
-    this.patience = this.surroundings.later(() => this.restart("the server does not answer"), ANSWER_MS);
+    this.patience = this.surroundings.later(() => this.restart(reasons.server.noAnswer), ANSWER_MS);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.listener.onOpen();
     socket.onmessage = ({data}) => this.receive(socket, data);
-    socket.onclose = ({code, reason}) => this.closed(socket, reason || REASONS[code] || "");
+    socket.onclose = ({code, reason}) => this.closed(socket, reason || reasons.server.closes[code] || "");
   }
 
   /**
@@ -69,7 +68,7 @@ export class Socket {
   receive(socket, data) {
     if (socket !== this.socket) return;
     if (data instanceof ArrayBuffer) this.listener.onFrame(data);
-    else this.restart("the server sent text where a binary frame belongs");
+    else this.restart(reasons.server.text);
   }
 
   /** The other side answered: the next loss starts with a short wait again. */
@@ -86,7 +85,7 @@ export class Socket {
   send(frame) {
     if (this.socket?.readyState !== 1) return false;
     if (this.socket.bufferedAmount + frame.byteLength > BACKLOG_BYTES) {
-      this.restart("the link takes no more data");
+      this.restart(reasons.server.fullLink);
       return false;
     }
     this.socket.send(frame);
@@ -131,7 +130,7 @@ export class Socket {
     if (this.bye && this.bye.retryMs < 0) return this.end("closed", this.bye.reason);
     const wait = this.bye ? this.bye.retryMs * (1 + this.surroundings.random()) : this.backoff();
     this.failures += 1;
-    this.listener.onState("lost", this.bye?.reason || reason || "the connection to the server was lost", wait);
+    this.listener.onState("lost", this.bye?.reason || reason || reasons.server.lost, wait);
     this.timer = this.surroundings.later(() => this.start(), wait);
   }
 

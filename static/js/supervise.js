@@ -6,6 +6,8 @@
  * - A worker that has spoken is left alone. A first word of the type "up" says no more than that, and is kept here.
  */
 
+import {reasons} from "./reasons.js";
+
 export const START_MS = 20_000;
 export const AGAIN_MS = 1000;
 export const TRIES = 4;
@@ -47,7 +49,7 @@ export function supervise(create, timers) {
   function start() {
     tries += 1;
     const mine = worker = create();
-    timer = timers.later(() => lost({message: "it said nothing"}), START_MS);
+    timer = timers.later(() => lost({message: reasons.worker.saidNothing}), START_MS);
     const lost = (/** @type {any} */ event) => {
       if (worker !== mine) return;
       if (speaks) return endpoint.onerror?.(event);

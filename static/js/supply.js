@@ -6,6 +6,7 @@
  */
 
 import {listen, send} from "./port.js";
+import {reasons} from "./reasons.js";
 
 const DEFAULT_QUOTA = 500_000_000; // bytes in IndexedDB: browsers allow at least 1 GB per site where they allow any
 
@@ -42,7 +43,7 @@ export class Supply {
   start() {
     if (this.endpoint) return;
     const endpoint = (this.endpoint = this.startWorker());
-    endpoint.onerror = event => this.failed(event.message ?? "its script could not be loaded");
+    endpoint.onerror = event => this.failed(event.message ?? reasons.worker.noScript);
     this.listed = new Promise(resolve => {
       const handlers = {
         cached: (/** @type {any} */ message) => {
@@ -67,7 +68,7 @@ export class Supply {
   failed(reason) {
     this.endpoint?.terminate();
     this.endpoint = null;
-    this.listener.onFailed(`the data worker stopped: ${reason}`);
+    this.listener.onFailed(reasons.data.stopped(reason));
   }
 
   /**

@@ -5,6 +5,8 @@
  * - A snapshot of another version than the network's is let go: its network is on the way.
  */
 
+import {reasons} from "./reasons.js";
+
 /** @typedef {import("./engine/contract.js").Network} Network */
 /** @typedef {{iteration: number, version: number, vector: Float32Array}} Snapshot */
 /**
@@ -53,7 +55,7 @@ export class Tracker {
 
   /** The engine with a snapshot in it; throws when none has come yet. */
   get looking() {
-    if (!this.engine || !this.snapshot) throw new Error("no parameters have come yet");
+    if (!this.engine || !this.snapshot) throw new Error(reasons.worker.noParameters);
     return {engine: this.engine, iteration: this.snapshot.iteration, version: this.version, labels: this.labels, vector: this.snapshot.vector};
   }
 }

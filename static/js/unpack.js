@@ -4,6 +4,7 @@
  */
 
 import {decodePng, unzipSync} from "./codecs.js";
+import {reasons} from "./reasons.js";
 
 /** @typedef {{width: number, height: number, channels: number, labels: number[]}} Manifest */
 /** @typedef {{width: number, height: number, channels: number, pixels: Uint8Array, labels: Uint16Array}} Unpacked */
@@ -15,14 +16,14 @@ import {decodePng, unzipSync} from "./codecs.js";
  */
 export function unpack(bytes) {
   const entries = unzipSync(bytes);
-  if (!entries["manifest.json"]) throw new Error("a shard without manifest.json");
+  if (!entries["manifest.json"]) throw new Error(reasons.data.noManifest);
   /** @type {Manifest} */
   const {width, height, channels, labels} = JSON.parse(new TextDecoder().decode(entries["manifest.json"]));
   const size = width * height * channels;
   const pixels = new Uint8Array(labels.length * size);
   for (let i = 0; i < labels.length; i++) {
     const name = `${String(i).padStart(4, "0")}.png`;
-    if (!entries[name]) throw new Error(`a shard of ${labels.length} pictures without ${name}`);
+    if (!entries[name]) throw new Error(reasons.data.noPicture(labels.length, name));
     pixels.set(picture(entries[name], name, width, height, channels), i * size);
   }
   return {width, height, channels, pixels, labels: Uint16Array.from(labels)};
@@ -40,5 +41,5 @@ function picture(png, name, width, height, channels) {
   if (image.width === width && image.height === height && image.channels === channels && image.depth === 8)
     return image.data;
   const found = `${image.width}×${image.height}×${image.channels}, ${image.depth} bits`;
-  throw new Error(`${name} is ${found}; its shard says ${width}×${height}×${channels}, 8 bits`);
+  throw new Error(reasons.data.otherPicture(name, found, `${width}×${height}×${channels}`));
 }

@@ -7,6 +7,7 @@
  */
 
 import {listen, send} from "./port.js";
+import {reasons} from "./reasons.js";
 
 const MOST_UNANSWERED = 2;
 const SMOOTHING = 0.3; // of a new power figure against the old one
@@ -73,7 +74,7 @@ export class LocalWorker {
     this.loaded.clear();
     const fail = (/** @type {string} */ reason) => void (this.endpoint === endpoint && onFailed(reason));
     listen(endpoint, handlers, error => fail(error.message));
-    endpoint.onerror = event => fail(event.message ?? "its script could not be loaded");
+    endpoint.onerror = event => fail(event.message ?? reasons.worker.noScript);
     this.posted = engine.then(
       module => send(endpoint, {type: "start", module, role: this.role}),
       error => fail(error.message),

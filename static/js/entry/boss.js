@@ -4,11 +4,11 @@ import {Boss} from "../boss.js";
 import {compile} from "../engine/wasm.js";
 import {bytesToHex, sha256} from "../hash.js";
 import {send} from "../port.js";
+import {reasons} from "../reasons.js";
 import {supervise} from "../supervise.js";
 
 const CONFIG_RETRY_MS = 2000;
 const CONFIG_PATIENCE_MS = 20_000;
-const NO_NESTED = "This browser lacks Web Workers inside Web Workers: use Chrome or Edge 91, Firefox 114, Safari 16.4 or newer.";
 
 /** @typedef {import("../boss.js").Config} Config */
 /** @type {import("../port.js").Endpoint} */
@@ -30,10 +30,10 @@ function startData() {
  */
 async function fetchEngine(config) {
   const response = await fetch(config.engine_url);
-  if (!response.ok) throw new Error(`the server answers ${response.status} for the engine`);
+  if (!response.ok) throw new Error(reasons.engine.answers(response.status));
   const bytes = new Uint8Array(await response.arrayBuffer());
   const hash = bytesToHex(sha256(bytes));
-  if (hash !== config.engine) throw new Error(`the engine came with the hash ${hash.slice(0, 8)}…, not ${config.engine.slice(0, 8)}…`);
+  if (hash !== config.engine) throw new Error(reasons.engine.other(hash, config.engine));
   return compile(bytes);
 }
 
@@ -42,9 +42,9 @@ function deviceName() {
   const agent = navigator.userAgent;
   const browser = agent.match(/(Edg|OPR|Firefox|Chrome|Version)\/(\d+)/);
   const names = /** @type {{[part: string]: string}} */ ({Edg: "Edge", OPR: "Opera", Version: "Safari"});
-  const system = agent.match(/Android|iPhone|iPad|CrOS|Windows|Mac OS X|Linux/)?.[0] ?? "an unknown system";
-  const name = browser ? `${names[browser[1]] ?? browser[1]} ${browser[2]}` : "a browser";
-  return `${name} on ${system}, ${navigator.hardwareConcurrency || "?"} cores`;
+  const system = agent.match(/Android|iPhone|iPad|CrOS|Windows|Mac OS X|Linux/)?.[0] ?? reasons.device.unknownSystem;
+  const name = browser ? `${names[browser[1]] ?? browser[1]} ${browser[2]}` : reasons.device.aBrowser;
+  return reasons.device.named(name, system, navigator.hardwareConcurrency);
 }
 
 /** @returns {Promise<Config>} tried again until the server answers */
@@ -56,9 +56,9 @@ async function fetchConfig() {
     try {
       const response = await fetch("/api/config", {cache: "no-store", signal: patience.signal});
       if (response.ok) return await response.json();
-      tellLost(`the server answers ${response.status}`);
+      tellLost(reasons.server.answers(response.status));
     } catch (error) {
-      tellLost("the server does not answer");
+      tellLost(reasons.server.noAnswer);
     } finally {
       clearTimeout(timer);
     }
@@ -72,7 +72,7 @@ function tellLost(reason) {
 }
 
 async function start() {
-  if (typeof Worker !== "function") return send(page, {type: "connection", state: "closed", reason: NO_NESTED, retryMs: 0});
+  if (typeof Worker !== "function") return send(page, {type: "connection", state: "closed", reason: reasons.device.noNested, retryMs: 0});
   /** @type {MessageEvent[]} what the page said before the configuration came */
   const early = [];
   self.onmessage = event => void early.push(event);

@@ -1,6 +1,7 @@
 // The classify page's entry, fetched when the page is first opened: pictures, cameras and zips as the browser gives them.
 // Canvas is for looking only: what is taught is sent as the file it is and decoded by the data server.
 import { ClassifyPage as Page } from "../ui/classify/page.js";
+import { words } from "../ui/classify/text.js";
 import { html } from "../ui/preact.js";
 import { styled } from "./style.js";
 
@@ -54,7 +55,7 @@ async function camera(turn, onEnded) {
     frame: async () => now(),
     file: () => {
       now();
-      return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the frame could not be kept"))), "image/jpeg", QUALITY));
+      return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(words.notKept))), "image/jpeg", QUALITY));
     },
     show: (element) => {
       shown = element;

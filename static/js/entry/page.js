@@ -77,7 +77,7 @@ function luggage() {
       try {
         sessionStorage.setItem(`mlitb-${key}`, value);
       } catch {
-        console.info("This browser keeps nothing for a tab, so it forgets its workers when it is loaded again.");
+        console.info(text.forgets);
       }
     },
   };

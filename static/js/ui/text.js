@@ -439,6 +439,7 @@ export const text = {
     manual: "Select the link and copy it: this browser does not let the page do it over plain HTTP.",
   },
 
+  forgets: "This browser keeps nothing for a tab, so it forgets its workers when it is loaded again.",
   slept: (/** @type {number} */ s, /** @type {number} */ workers) => `This tab slept for ${span(s)}.${workers ? " Your workers go on now." : ""}`,
   removed: "This project was removed by its owner. Your workers for it have stopped.",
   notFound: "There is nothing at this address.",

@@ -4,6 +4,7 @@ import { count, percent, plural } from "../format.js";
 export const words = {
   left: "the page was left",
   lookerStopped: "the worker that looks at pictures has stopped",
+  notKept: "the frame could not be kept",
   notYet: "the network has not come yet",
   title: (/** @type {string} */ name) => `Classify with ${name}`,
   back: (/** @type {string} */ name) => `Back to ${name}`,
