@@ -139,8 +139,9 @@ class TrainerProcess:
         return self._process.pid or 0
 
     def send(self, task: Task) -> None:
-        """Send a task behind those that were sent before."""
-        self._sender.submit(self._send, task)
+        """Send a task behind those that were sent before; to one that is being ended nothing is sent any more."""
+        if not self._stopped:
+            self._sender.submit(self._send, task)
 
     def _send(self, task: Task) -> None:
         try:

@@ -147,10 +147,10 @@ def imported(path: Path) -> list[str]:
 
 
 def floor(name: str) -> int:
-    """Number the floors: mirrors and ports, then the engine, then roles and data, then entries."""
+    """Number the floors: mirrors, ports and words, then the engine, then roles and data, then entries."""
     if name.startswith("entry/"):
         return 3
-    if Path(name).name in {"protocol.js", "port.js", "socket.js", "cache.js", "work.js"} or (
+    if Path(name).name in {"protocol.js", "port.js", "socket.js", "cache.js", "work.js", "reasons.js"} or (
         "/" not in name and name in PURE
     ):
         return 0

@@ -24,6 +24,7 @@ from mlitb.core.messages import PROTOCOL, Hello, Join, Network, Order, Shard, We
 from mlitb.core.work import Piece, Stream
 from mlitb.lending import split
 from mlitb.trainer import BadShard, Listed, Pictures, Trainer, unpack
+from mlitb.trainer_process import Assigned, Reply, TrainerProcess
 from tests.client import ENGINE, fetched
 from tests.running import Running, command, running, until
 
@@ -259,3 +260,11 @@ def test_a_lost_connection_comes_back_as_the_same_client() -> None:
         server.shutdown()
     assert [hello.resume for hello in master.hellos[:2]] == ["", "the token of this worker"]
     assert {join.project for join in master.joins} == {"p"}
+
+
+def test_to_a_trainer_that_was_ended_nothing_is_sent() -> None:
+    replies: list[Reply] = []
+    process = TrainerProcess(resources.engine(), replies.append)
+    process.stop()
+    process.send(Assigned(1, ()))
+    assert replies == []

@@ -114,8 +114,7 @@ def test_progress_is_told(served: Served) -> None:
 
 def test_the_place_of_a_cut_in_the_line_is_told(served: Served) -> None:
     known = served.made(make_zip(labelled(1, 3, seed=99_000)))
-    for number in range(2):
-        data = make_zip(labelled(1, 1500, seed=10_000 * number))
+    for data in [make_zip(labelled(1, 1500, seed=10_000 * number)) for number in range(2)]:
         url = _begin(served.client, len(data), width="64", height="64")
         _send(served.client, url, 0, data)
     line = f"/datasets/{known['id']}/line"
@@ -131,8 +130,7 @@ def test_the_place_of_a_cut_in_the_line_is_told(served: Served) -> None:
 
 def test_the_place_in_the_line_is_told(served: Served) -> None:
     urls = []
-    for number in range(3):
-        data = make_zip(labelled(1, 1500, seed=10_000 * number))
+    for data in [make_zip(labelled(1, 1500, seed=10_000 * number)) for number in range(3)]:
         urls.append(_begin(served.client, len(data), width="64", height="64"))
         _send(served.client, urls[-1], 0, data)
 
