@@ -204,6 +204,13 @@ DOCS: dict[str, tuple[str, int, int, str, int]] = {
 """What the documents show: the page, the window, the theme and the scale."""
 
 
+PICTURES = """() => Promise.allSettled([...document.querySelectorAll("img[loading=lazy]")].map(picture => {
+    picture.loading = "eager";
+    return picture.decode();
+}))"""
+"""Fetches what a page would fetch when somebody scrolls to it, and waits for it."""
+
+
 @contextmanager
 def window(
     browser: Browser, system: Running, width: int, height: int, theme: str, *, scale: int = 1, owner: bool = True
@@ -246,6 +253,7 @@ def take(browser: Browser, system: Running, pages: dict[str, Visit], sizes: list
                 owner = not name.startswith("visitor")
                 with window(browser, system, *SIZES[size], theme, scale=scale, owner=owner) as page:
                     visit(page, system)
+                    page.evaluate(PICTURES)
                     page.evaluate("scrollTo(0, 0)")  # the header stays on top of what is scrolled
                     dialog = page.locator("dialog[open]").count() > 0
                     if dialog:
