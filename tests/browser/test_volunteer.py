@@ -13,18 +13,21 @@ from .pages import project
 COMPUTES = re.compile("working|saturated")
 
 
-def test_a_volunteer_lends_a_device_with_one_button(visitor: Page, system: Running) -> None:
+def test_a_volunteer_lends_a_device_with_one_button(owner: Page, page: Page, system: Running) -> None:
     name = project(system, "joined")
     system.owner.post(f"/api/projects/{name}/start").raise_for_status()
-    visitor.goto(f"{system.master}/join/{name}")
-    state = visitor.get_by_test_id("join-state")
+    owner.goto(f"{system.master}/project/{name}")
+    link = owner.get_by_test_id("invite-link").input_value()
+    assert link == f"{system.master}/join/{name}"
+    page.goto(link)
+    state = page.get_by_test_id("join-state")
     expect(state).to_have_attribute("data-state", "off")
-    visitor.get_by_test_id("add-worker").click()
+    page.get_by_test_id("add-worker").click()
     expect(state).to_have_attribute("data-state", COMPUTES)
-    expect(visitor.get_by_text("Thank you")).to_be_visible()
+    expect(page.get_by_text("Thank you")).to_be_visible()
     system.owner.post(f"/api/projects/{name}/pause").raise_for_status()
     expect(state).to_contain_text("the owner has paused the project")
-    visitor.get_by_test_id("stop").click()
+    page.get_by_test_id("stop").click()
     expect(state).to_have_attribute("data-state", "stopped")
     until(lambda: system.project(name)["status"]["trainers"] == 0, "the worker is gone")
 
