@@ -19,7 +19,8 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +81,9 @@ class Files:
         return f"{ADDRESS}/{self._version}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one file."""
-        if scope["type"] != "http":
-            raise HTTPException(404)
-        await self._answer(Request(scope))(scope, receive, send)
+        """Serve one file; no WebSocket."""
+        answer: ASGIApp = WebSocketClose() if scope["type"] == "websocket" else self._answer(Request(scope))
+        await answer(scope, receive, send)
 
     def _answer(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):

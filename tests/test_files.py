@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message
 
 from mlitb import files
 from mlitb.files import ADDRESS, EACH_TIME, FOR_GOOD, Files
@@ -115,3 +116,16 @@ def test_what_is_not_there_is_not_found(path: str, client: Client) -> None:
 def test_files_are_only_read(client: Client) -> None:
     answer, _ = client.ask("POST", "/static/js/one.js")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_a_websocket_is_refused_without_a_fault(served: Files) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    asyncio.run(served({"type": "websocket", "path": "/js/one.js", "headers": []}, receive, send))
+    assert [message["type"] for message in sent] == ["websocket.close"]
