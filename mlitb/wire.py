@@ -92,7 +92,7 @@ def _bounded(schema: Any) -> Any:
     if kind == "any":
         raise LookupError
     bounds: dict[str, Any] = {"float": {"allow_inf_nan": False}, "int": {"ge": -LARGEST_NUMBER, "le": LARGEST_NUMBER}}
-    return {key: _bounded(value) for key, value in schema.items()} | bounds.get(str(kind), {})
+    return bounds.get(str(kind), {}) | {key: _bounded(value) for key, value in schema.items()}  # its own bounds stay
 
 
 def _quick() -> Iterator[tuple[bytes, SchemaValidator]]:
