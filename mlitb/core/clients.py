@@ -6,14 +6,19 @@ Rules of this file:
 - Identities without a connection are kept up to a bound, the longest gone forgotten first.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mlitb.core.agenda import NEVER, Agenda
 from mlitb.core.budget import Link
 from mlitb.core.events import Connected
 from mlitb.core.messages import Hello
 
 MAX_ABSENT = 50_000
 """Identities kept while away: a few hundred bytes each, and what they have cached."""
+
+SHOW_EVERY_S = 1.0
+"""Status and roster go to those who watch at most so often."""
 
 
 @dataclass(slots=True)
@@ -49,13 +54,18 @@ class Show:
     shown_at: float = 0.0
     tables_from: float = 0.0  # before, no table is sent again
 
+    def due_at(self) -> float:
+        """Tell when it is to be shown: never, as long as nothing changed or nobody watches."""
+        return self.shown_at + SHOW_EVERY_S if self.changed and self.watchers else NEVER
+
 
 class Clients:
     """All connections of the master."""
 
     def __init__(self) -> None:
         self.by_number: dict[int, Client] = {}
-        self.shows: dict[str, Show] = {}
+        self.to_show = Agenda()  # projects
+        self._shows: dict[str, Show] = {}  # by project
         self._present: dict[str, Client] = {}  # by token
         self._absent: dict[str, Identity] = {}  # by token, the longest gone first
 
@@ -103,14 +113,37 @@ class Clients:
 
     def watch(self, client: Client, project: str, table: bool = False) -> None:
         """Let a client watch one project, or none."""
-        if client.watches in self.shows:
-            self.shows[client.watches].watchers.pop(client.number, None)
-        client.watches = project
+        before, client.watches = client.watches, project
+        if before in self._shows:
+            self._shows[before].watchers.pop(client.number, None)
+            self._plan(before)
         if project:
-            self.shows.setdefault(project, Show()).watchers[client.number] = table
+            self._shows.setdefault(project, Show()).watchers[client.number] = table
+            self._plan(project)
+
+    def watchers(self, project: str) -> set[int]:
+        """List who watches a project."""
+        show = self._shows.get(project)
+        return set(show.watchers) if show else set()
+
+    def unwatched(self, project: str) -> None:
+        """Forget who watched a project that is gone."""
+        self._shows.pop(project, None)
+        self.to_show.set(project, NEVER)
 
     def changed(self, project: str) -> None:
         """Note that there is something new to show of a project."""
-        show = self.shows.get(project)
-        if show is not None:
+        show = self._shows.get(project)
+        if show is not None and not show.changed:
             show.changed = True
+            self._plan(project)
+
+    def shows(self, now: float) -> Iterator[tuple[str, Show]]:
+        """Take what is to be shown now, by project."""
+        for project in self.to_show.take(now):
+            show = self._shows[project]
+            show.changed, show.shown_at = False, now
+            yield project, show
+
+    def _plan(self, project: str) -> None:
+        self.to_show.set(project, self._shows[project].due_at())

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from mlitb.core import views
+from mlitb.core.agenda import NEVER, Agenda
 from mlitb.core.clients import Client, Clients, Identity
 from mlitb.core.events import (
     Attached,
@@ -62,9 +63,6 @@ from mlitb.core.messages import (
 from mlitb.core.project import Project
 from mlitb.core.refusal import Refusal
 
-SHOW_EVERY_S = 1.0
-"""Status and roster go to those who watch at most so often."""
-
 TABLES_BYTES_S, ROW_BYTES = 2e6, 250
 """What all workers tables of a project may take of the server's link, bytes a second, and what a row takes of it."""
 
@@ -91,7 +89,7 @@ class Master:
         self._projects: dict[str, Project] = {}
         self._clients = Clients()
         self._now = 0.0
-        self._wake = 0.0  # no iteration is due before
+        self._deadlines = Agenda()  # of the projects whose iteration is open
         self._out: list[Effect] = []
         self._routes: dict[type, Callable[[Client, Any, Received], None]] = {
             Watch: self._watch, Join: self._join, Tune: self._tune, Leave: self._leave, Holds: self._holds,
@@ -104,14 +102,14 @@ class Master:
         """Take an event; return what is to be done, in order. Raises Refusal for Created, Attached and Wished only."""
         if now > self._now:
             self._now = now
-        if self._now >= self._wake:
+        if self._now >= self._deadlines.soonest:
             self._due()
         try:
             if isinstance(event, Received):
                 self._received(event)
             else:
                 self._event(event)
-            if self._clients.shows:
+            if self._now >= self._clients.to_show.soonest:
                 self._show()
         finally:
             out, self._out = self._out, []
@@ -119,11 +117,8 @@ class Master:
 
     def deadline(self) -> float | None:
         """Tell when something is to happen by itself."""
-        times = [project.deadline() for project in self._projects.values()]
-        shows = [
-            show.shown_at + SHOW_EVERY_S for show in self._clients.shows.values() if show.changed and show.watchers
-        ]
-        return min((time for time in (*times, *shows) if time is not None), default=None)
+        soonest = min(self._deadlines.soonest, self._clients.to_show.soonest)
+        return None if soonest == NEVER else soonest
 
     def _event(self, event: Event) -> None:  # all but Received, which comes most
         match event:
@@ -164,18 +159,15 @@ class Master:
 
     def _due(self) -> None:
         """Close what is due by time alone; what an event brings to its end is closed by `_collect`."""
-        self._wake = float("inf")
-        for project in self._projects.values():
-            if project.open is not None:
-                self._collect(project)
+        for name in self._deadlines.take(self._now):
+            self._collect(self._projects[name])
 
     def _collect(self, project: Project) -> Project:
         """Close a project's iteration if it is due, and take over its effects: whatever it did is worth showing."""
         opened = project.open
         if opened is not None and opened.is_due(self._now):
             project.close(self._now)
-        if project.open is not None and (deadline := project.open.deadline()) < self._wake:
-            self._wake = deadline
+        self._deadlines.set(project.id, project.deadline())
         if project.out:
             self._out += project.out
             project.out.clear()
@@ -356,8 +348,9 @@ class Master:
 
     def _remove(self, project: Project) -> None:
         del self._projects[project.id]
-        watchers = self._clients.shows.pop(project.id, None)
-        concerned = {*project.crew.browsers, *(watchers.watchers if watchers else ())}
+        self._deadlines.set(project.id, NEVER)
+        concerned = {*project.crew.browsers, *self._clients.watchers(project.id)}
+        self._clients.unwatched(project.id)
         for client in (self._clients.by_number[number] for number in sorted(concerned)):
             client.workers = {worker: name for worker, name in client.workers.items() if name != project.id}
             client.watches = "" if client.watches == project.id else client.watches
@@ -390,15 +383,11 @@ class Master:
         return views.Table(self._known(name)).roster(self._clients.identity_number(client))
 
     def _count(self, name: str) -> int:
-        show = self._clients.shows.get(name)
-        return len({*self._projects[name].crew.browsers, *(show.watchers if show else ())})
+        return len({*self._projects[name].crew.browsers, *self._clients.watchers(name)})
 
     def _show(self) -> None:
         """Send status and roster of what changed to those who watch, at most once a second."""
-        for name, show in self._clients.shows.items():
-            if not (show.changed and show.watchers) or self._now < show.shown_at + SHOW_EVERY_S:
-                continue
-            show.changed, show.shown_at = False, self._now
+        for name, show in self._clients.shows(self._now):
             status, table = self.status(name, self._now), views.Table(self._projects[name])
             tables = self._now >= show.tables_from
             if tables:

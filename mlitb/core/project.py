@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Any
 
 from mlitb.core import config, network, optimizer
+from mlitb.core.agenda import NEVER
 from mlitb.core.answers import ACCEPTED, Expected, Verdict, judge, longest_ms
 from mlitb.core.crew import Crew
 from mlitb.core.dataset import Cut, fresh, merged
@@ -104,9 +105,9 @@ class Project:
         return resting if self.phase is Phase.RESTING else str(self.phase.value)
 
     # -------------------------------------------------------------------------------------------- time
-    def deadline(self) -> float | None:
+    def deadline(self) -> float:
         """Tell when it must be looked at again, if nothing happens before."""
-        return self.open.deadline() if self.open else None
+        return self.open.deadline() if self.open else NEVER
 
     # -------------------------------------------------------------------------------------------- the crew
     def join(self, browser: Browser, join: Join) -> None:
