@@ -4,6 +4,8 @@ Rules of this file:
 - `keep` is for what training must not wait for, `now` for what is acknowledged only when it is written.
 - Each thing has a key, and a newer one takes the place of an older one that still waits: of a project at most one
   record and one checkpoint wait. Figures wait up to MAX_ROWS iterations, the oldest going first.
+- Figures linger a moment before they are written: they come at a close, when everybody waits for the next orders and
+  the storage thread would take the interpreter from the event loop. Who reads them does not notice (`read`).
 - What failed is tried again every RETRY_S seconds, so saving resumes when there is room, also of a project that rests.
 - Methods that say so run in the storage thread; the lock is held for bookkeeping only.
 """
@@ -12,16 +14,18 @@ import asyncio
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 from mlitb.disk import TROUBLES, Disk
 from mlitb.storage import Figures, Storage
 
 RETRY_S = 5.0
+LINGER_S = 0.25
 MAX_ROWS = 10_000
 """Iterations whose figures are kept in memory while they cannot be written: a few hundred bytes each."""
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Keeping:
@@ -34,13 +38,21 @@ class Keeping:
         self._rows: list[Figures] = []
         self._jobs: dict[str, Callable[[], object]] = {}  # in order
         self._timer: asyncio.TimerHandle | None = None
+        self._linger: asyncio.TimerHandle | None = None
 
     def figures(self, row: Figures) -> None:
         """Keep one iteration's figures."""
         with self._lock:
             self._rows.append(row)
         self._put("history", self._write_rows)
-        self._tell()
+        if self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(LINGER_S, self._tell)
+
+    async def read(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Read what is written, all figures among it that were kept before; raise NotStored."""
+        if self._linger is not None:
+            self._tell()
+        return await self.disk.ask(call, *args, **kwargs)
 
     def keep(self, key: str, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Write something soon, in place of what waits under the same key."""
@@ -64,8 +76,9 @@ class Keeping:
 
     def close(self) -> None:
         """Try what waits once more, and no more after."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._linger):
+            if timer is not None:
+                timer.cancel()
         self.disk.tell(self._run_all)
 
     def _put(self, key: str, job: Callable[[], object]) -> None:
@@ -74,6 +87,9 @@ class Keeping:
             self._jobs[key] = job
 
     def _tell(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
         self.disk.tell(self._run_all)
         self._arm()
 

@@ -48,7 +48,7 @@ class Models:
         """Return a project's newest model with its history; raise Refusal before there is one."""
         model = self.projects.snapshot(project)
         storage = self.projects.storage
-        rows = await self.projects.disk.ask(storage.history, project, -1, MOST_ROWS)
+        rows = await self.projects.keeping.read(storage.history, project, -1, MOST_ROWS)
         history = tuple(
             {key: row[key] for key in FIGURES if key in row} for row in rows if row["iteration"] < model.iteration
         )

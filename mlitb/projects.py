@@ -254,7 +254,7 @@ class Projects:
     # --------------------------------------------------------------------------------------------- checkpoints
     async def checkpoints(self, project: str) -> list[dict[str, Any]]:
         """Describe the kept checkpoints of a project, newest first."""
-        return await self.disk.ask(self.storage.list_checkpoints, project)
+        return await self.keeping.read(self.storage.list_checkpoints, project)
 
     async def checkpoint(self, project: str, iteration: int) -> Checkpoint:
         """Return a kept checkpoint; raise Refusal when there is none of this iteration, or it is damaged."""
@@ -288,7 +288,7 @@ class Projects:
             settings=checkpoint.settings or self._current(project).settings, created=time.time(),
         )  # fmt: skip
         await self.adopt(record, checkpoint, self.runtime.bases.get(project, {}))
-        await self.disk.ask(self.storage.copy_history, project, record.id, iteration)
+        await self.keeping.read(self.storage.copy_history, project, record.id, iteration)
         return record.id
 
     async def adopt(self, record: Project, checkpoint: Checkpoint, base: Arrays | None = None) -> None:
@@ -373,12 +373,12 @@ class Projects:
 
     async def history(self, project: str, after: int = -1) -> list[dict[str, Any]]:
         """Return the figures of the iterations after one, thinned when they are many."""
-        return await self.disk.ask(self.storage.history, project, after)
+        return await self.keeping.read(self.storage.history, project, after)
 
     async def tests(self, project: str) -> list[dict[str, Any]]:
         """Return the figures of the evaluations on the present test set, thinned when they are many."""
         identity = self.runtime.master.project(project)["test"]["identity"]
-        return await self.disk.ask(self.storage.tests, project, identity)
+        return await self.keeping.read(self.storage.tests, project, identity)
 
     def snapshot(self, project: str) -> Model:
         """Return a project's newest model, also in the middle of an iteration; raise Refusal before there is one."""

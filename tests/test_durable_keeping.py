@@ -6,6 +6,7 @@ import logging
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.sync.client import connect
@@ -121,13 +122,43 @@ def test_figures_wait_for_room_and_then_are_all_there(tmp_path: Path, monkeypatc
         monkeypatch.setattr(waiting.storage, "add_history", fails)
         for iteration in range(6):
             waiting.figures(("p", {**row, "iteration": iteration}, {}))
-            await waiting.disk.ask(int)
+            await waiting.read(int)
         monkeypatch.setattr(waiting.storage, "add_history", real)
 
     scene(tmp_path, play)
     storage = Storage(tmp_path)
     assert [row["iteration"] for row in storage.history("p")] == [2, 3, 4, 5], "bounded: the oldest went first"
     storage.close()
+
+
+def test_figures_linger_and_nobody_who_reads_them_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While orders are handed out the storage thread rests; a reader, the moment after, and the end all write."""
+    calls: list[int] = []
+
+    async def play(waiting: Keeping, _room: Room) -> None:
+        await waiting.disk.ask(waiting.storage.put_project, Project("p", "P", (), {}, 1))
+        real = waiting.storage.add_history
+
+        def counted(rows: list[Any]) -> None:
+            calls.append(len(rows))
+            real(rows)
+
+        def keep(*iterations: int) -> None:
+            for iteration in iterations:
+                waiting.figures(("p", {"time": 1.0, "vectors": 0, "iteration": iteration}, {}))
+
+        monkeypatch.setattr(waiting.storage, "add_history", counted)
+        keep(0, 1)
+        await waiting.disk.ask(int)
+        assert not calls
+        assert [row["iteration"] for row in await waiting.read(waiting.storage.history, "p")] == [0, 1]
+        keep(2)
+        while sum(calls) < 3:
+            await asyncio.sleep(0.01)
+        keep(3)
+
+    scene(tmp_path, play)
+    assert calls == [2, 1, 1]
 
 
 # ------------------------------------------------------------------------------------------------ identities

@@ -27,8 +27,7 @@ def usable(gradient: NDArray[np.float32], times: int = 1) -> bool:
     1e30 is finite, but AdaGrad's sum of squares would not be after it, and training would be over for everybody.
     With `times`: whether the sum of so many vectors that pass is usable (it is at most so many times as long).
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.dot(gradient, gradient)) * times**2 <= FLOAT32_MAX
+    return float(np.vdot(gradient, gradient)) * times**2 <= FLOAT32_MAX  # vdot, unlike dot, warns of nothing
 
 
 def add(total: NDArray[np.float64], gradient: NDArray[np.float32], size: int = SLICE) -> Iterator[None]:
