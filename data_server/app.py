@@ -105,6 +105,7 @@ def _validation_sentence(error: Exception) -> str:
 
 
 def _add_reading(app: FastAPI, store: Store) -> None:
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         return {"ok": True, "counters": dict(app.state.counters)}

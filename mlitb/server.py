@@ -31,6 +31,7 @@ from mlitb.core.refusal import Refusal
 from mlitb.data_client import DataServer, DataServerError
 from mlitb.disk import NotStored
 from mlitb.files import ADDRESS, Files
+from mlitb.heads import Heads
 from mlitb.live import Live
 from mlitb.model_api import router as model_router
 from mlitb.modelfile import MAX_BYTES
@@ -89,6 +90,7 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
     policy = HostPolicy(settings.lan, settings.allow_hosts)
     shell = Shell(settings, projects, engine, owner, tickets, data_server, live)
     app.state.shell, app.state.turns, app.state.demo = shell, teaching.Turns(), asyncio.Lock()
+    app.add_middleware(Heads)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(Faults, partial(_error_answer, app))
     app.add_middleware(Guard, policy, settings.public_url, settings.data_url, settings.data_port, shell.refused)

@@ -371,3 +371,21 @@ def test_a_gradient_that_nobody_ordered_changes_nothing(system: Running, values:
         assert answer.reason
     assert state(system) == before
     assert refused(system) > count
+
+
+# ------------------------------------------------------------------------------------------ what monitors ask
+@pytest.mark.parametrize("path", ["/", "/join/digits", "/healthz", "/readyz", "/api/health", "/api/projects", "/nothing"])
+def test_head_tells_what_get_would_and_sends_nothing(system: Running, path: str) -> None:
+    whole, head = system.visitor.get(path), system.visitor.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert whole.content
+
+
+def test_what_only_acts_refuses_head(system: Running) -> None:
+    assert system.owner.head("/api/projects/digits/start").status_code == 405
+
+
+def test_the_data_server_tells_by_head_that_it_is_well(system: Running) -> None:
+    answer = httpx.head(f"{system.data_server}/healthz", trust_env=False)
+    assert (answer.status_code, answer.content) == (200, b"")
