@@ -11,6 +11,7 @@ import asyncio
 import logging
 import platform
 import random
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -75,6 +76,7 @@ class Place:
     data_url: str
     engine: bytes
     engine_hash: str
+    tls: ssl.SSLContext | None = None  # for wss
 
 
 @dataclass(slots=True)
@@ -118,7 +120,9 @@ class Boss:
         """Work until it is over; raise WorkerFailed."""
         while True:
             try:
-                async with connect(self._place.socket_url, max_size=None, compression=None, proxy=None) as socket:
+                async with connect(
+                    self._place.socket_url, ssl=self._place.tls, max_size=None, compression=None, proxy=None
+                ) as socket:
                     await self._converse(socket)
             except (OSError, InvalidHandshake, ConnectionClosed) as error:
                 log.warning("no connection to the master, again in %.1f s: %s", self._retry_s, error)

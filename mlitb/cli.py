@@ -20,6 +20,7 @@ from mlitb.worker import worker
 if TYPE_CHECKING:
     from mlitb.access import Owner
     from mlitb.settings import Settings
+    from mlitb.tls import Certificate
 
 
 @click.group()
@@ -32,6 +33,11 @@ for _command in (*upkeep_cli.COMMANDS, *model_cli.COMMANDS, *project_cli.COMMAND
     main.add_command(_command)
 
 Command = Callable[..., None]
+
+OWN_CERTIFICATE = (
+    "The certificate is this server's own, so browsers warn once, Firefox for each of the two ports. "
+    "They do not where {}/ca.crt was installed as an authority."
+)
 
 PORT = click.IntRange(1, 65535)
 SERVER_OPTIONS = (
@@ -49,6 +55,9 @@ SERVER_OPTIONS = (
     click.option(
         "--allow-host", multiple=True, metavar="NAME", help="Another name by which browsers may call this server."
     ),
+    click.option("--https", is_flag=True, help="HTTPS on both ports, with a certificate of this server's own."),
+    click.option("--cert", metavar="FILE", type=click.Path(path_type=Path), help="HTTPS with this certificate (PEM)."),
+    click.option("--key", metavar="FILE", type=click.Path(path_type=Path), help="The certificate's private key (PEM)."),
     click.option("--public-url", default="", metavar="URL", help="What browsers call the master, behind a proxy."),
     click.option("--data-url", default="", metavar="URL", help="What browsers call the data server, behind a proxy."),
     click.option(
@@ -127,18 +136,20 @@ def _seconds(checkpoint: str) -> float:
 async def _up(settings: "Settings", demo: bool, with_data_server: bool) -> bool:
     from mlitb.access import lan_address
     from mlitb.demo import PROJECT, make_demo
+    from mlitb.tls import pinned
     from mlitb.up import up
 
-    name = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    master = f"http://{f'[{name}]' if ':' in name else name}:{settings.port}"
-
-    async def announce(owner: "Owner") -> None:
+    async def announce(owner: "Owner", certificate: "Certificate | None") -> None:
+        master = settings.own_url
+        others = f"{settings.scheme}://{lan_address()}:{settings.port}" if settings.lan else master
         if demo:
-            await make_demo(master, settings.data_server, owner.token)
+            await make_demo(master, settings.data_server, owner.token, pinned(certificate))
         page = f"/project/{PROJECT}" if demo else "/"
         click.echo(f"MLitB runs: open {settings.public_url or master}{page}?token={owner.token}")
         if settings.lan:
-            _echo_lan_link(f"{settings.public_url or f'http://{lan_address()}:{settings.port}'}{page}")
+            _echo_lan_link(f"{settings.public_url or others}{page}")
+        if certificate and certificate.authority:
+            click.echo(OWN_CERTIFICATE.format(settings.public_url or others))
 
     return await up(settings, announce, with_data_server=with_data_server)
 

@@ -5,6 +5,7 @@ Rules of this file:
 - Every failure is a DataServerError with a status and a sentence; nothing is retried silently.
 """
 
+import ssl
 from typing import Any
 
 import httpx
@@ -27,10 +28,11 @@ class DataServerError(RuntimeError):
 class DataServer:
     """One data server, by its address as the master sees it."""
 
-    def __init__(self, url: str, tickets: Tickets) -> None:
+    def __init__(self, url: str, tickets: Tickets, verify: ssl.SSLContext | bool = True) -> None:
         self.url = url
+        self.verify = verify
         self._tickets = tickets
-        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False, verify=verify)
 
     async def close(self) -> None:
         """Close idle connections."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlitb.worker import ca_option
+
 if TYPE_CHECKING:
     from mlitb.dataset_client import DatasetClient
     from mlitb.datasets import Progress
@@ -27,10 +29,11 @@ NEW_FILE = click.Path(path_type=Path, dir_okay=False)
               help="The link that `mlitb up` printed, with the owner's token.")  # fmt: skip
 @click.option("--data-dir", default=Path("data"), show_default=True, type=click.Path(path_type=Path),
               help="Where the token is, when the link has none and the server runs here.")  # fmt: skip
+@ca_option
 @click.pass_context
-def dataset(context: click.Context, link: str, data_dir: Path) -> None:
+def dataset(context: click.Context, link: str, data_dir: Path, ca: Path | None) -> None:
     """Make, upload and manage data sets."""
-    context.obj = (link, data_dir)
+    context.obj = (link, data_dir, ca)
 
 
 @contextmanager
@@ -50,11 +53,11 @@ def _failures() -> Iterator[None]:
 def _client(context: click.Context) -> Iterator["DatasetClient"]:
     from mlitb.dataset_client import DatasetClient
 
-    link, data_dir = context.obj
+    link, data_dir, ca = context.obj
     path = data_dir / "owner-token"
     with _failures():
         token = path.read_text().strip() if "token=" not in link and path.exists() else ""
-        client = DatasetClient(link, token)
+        client = DatasetClient(link, token, ca)
         try:
             yield client
         finally:

@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from mlitb.datasets import DatasetFailed, Progress
+from mlitb.settings import SettingsError
+from mlitb.tls import advice, trusting
 
 PIECE_BYTES = 8_000_000
 RETRIES = 6  # with 0.5, 1, 2 … s between them: half a minute without a network
@@ -27,11 +29,14 @@ TUS = {"tus-resumable": "1.0.0"}
 class DatasetClient:
     """A running system, by the link that it printed."""
 
-    def __init__(self, link: str, token: str = "") -> None:
+    def __init__(self, link: str, token: str = "", ca: Path | None = None) -> None:
         parts = urlsplit(link if "://" in link else f"http://{link}")
         self._master = f"{parts.scheme}://{parts.netloc}"
         self._token = token or parse_qs(parts.query).get("token", [""])[0]
-        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False)
+        try:
+            self._http = httpx.Client(timeout=TIMEOUT, trust_env=False, verify=trusting(ca))
+        except SettingsError as error:
+            raise DatasetFailed(str(error)) from error
         self._data = str(self._ask("GET", f"{self._master}/api/config").json()["data_url"])
 
     def close(self) -> None:
@@ -143,7 +148,7 @@ class DatasetClient:
             answer = self._http.request(method, url, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             address = urlsplit(url)
-            why = str(error) or type(error).__name__
+            why = advice(error, self._master) or str(error) or type(error).__name__
             raise DatasetFailed(f"nothing answers at {address.scheme}://{address.netloc}: {why}") from error
         if answer.is_error:
             raise DatasetFailed(_sentence(answer))

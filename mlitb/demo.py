@@ -6,6 +6,7 @@ Rules of this file:
 """
 
 import asyncio
+import ssl
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,9 @@ class DemoFailed(RuntimeError):
     """The demo project could not be made; the message says at which step and why."""
 
 
-async def make_demo(master: str, data_server: str, token: str) -> None:
+async def make_demo(master: str, data_server: str, token: str, verify: ssl.SSLContext | bool) -> None:
     """Make the project `digits` with its data and start it, unless it exists."""
-    async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, verify=verify) as http:
         if (await http.get(f"{master}/api/projects/{PROJECT}")).is_success:
             return
         owner = {"authorization": f"Bearer {token}"}

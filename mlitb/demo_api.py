@@ -22,7 +22,8 @@ async def demo(shell: Owned, request: Request) -> dict[str, Any]:
     making: asyncio.Lock = request.app.state.demo  # two clicks, one project
     async with making:
         try:
-            await make_demo(shell.settings.own_url, shell.settings.data_server, shell.owner.token)
+            own = shell.data_server
+            await make_demo(shell.settings.own_url, own.url, shell.owner.token, own.verify)
         except DemoFailed as error:
             raise HTTPException(503, str(error)) from error
     return shell.known(PROJECT)

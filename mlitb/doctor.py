@@ -106,6 +106,12 @@ def _ports(data_dir: Path, port: int, data_port: int) -> Iterator[Finding]:
                 yield Finding(True, name, f"{number} is free")
 
 
+def _certificate(data_dir: Path) -> Finding:
+    from mlitb.certificates import describe  # loads an SSL library of its own
+
+    return Finding(*describe(data_dir))
+
+
 def _folder(data_dir: Path) -> Iterator[Finding]:
     if not data_dir.is_dir():
         yield Finding(True, "data folder", f"{data_dir} does not exist yet: the first start makes it")
@@ -120,10 +126,12 @@ def _folder(data_dir: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(data_dir).free
     says = f"{free / 1e9:.1f} GB free" + ("" if free > LOW_BYTES else ": make room, saving will fail when it is full")
     yield Finding(free > LOW_BYTES, "disk", says)
-    for name in ("owner-token", "ticket-secret"):
+    for name in ("owner-token", "ticket-secret", "https/key.pem", "https/authority-key.pem"):
         path = data_dir / name
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield Finding(False, name, f"others on this machine can read {path}: chmod 600 {path}")
+    if (data_dir / "https").is_dir():
+        yield _certificate(data_dir)
     if found := strangers(data_dir):
         yield Finding(False, "foreign files", f"{', '.join(found[:5])}: not MLitB's, better moved elsewhere")
 

@@ -21,7 +21,7 @@ from mlitb.settings import Settings, SettingsError
 log = logging.getLogger("mlitb")
 
 LOCK = "lock"
-OURS = {"master", "data", "ticket-secret", "owner-token", LOCK}
+OURS = {"master", "data", "ticket-secret", "owner-token", "https", LOCK}
 """What this release keeps in a data folder; hidden files and these are nobody's business."""
 
 PATIENT_S = 10.0

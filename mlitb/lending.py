@@ -9,6 +9,9 @@ import asyncio
 import hashlib
 import re
 import signal
+import ssl
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,15 +20,19 @@ import httpx
 
 from mlitb.boss import Boss, Lent, Place, WorkerFailed
 from mlitb.core.messages import PROTOCOL
+from mlitb.settings import SettingsError
 from mlitb.shards import Shards
+from mlitb.tls import advice, trusting
 
 TIMEOUT_S = 30.0
 
 
-async def lend(url: str, project: str, lent: Lent) -> None:
+async def lend(url: str, project: str, lent: Lent, tls: ssl.SSLContext) -> None:
     """Work for a project until cancelled; raise WorkerFailed."""
-    async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, verify=tls) as http:
         place = await locate(http, url)
+        if place.socket_url.startswith("wss:"):
+            place = replace(place, tls=tls)
         boss = Boss(place, lent, Shards(http, place.data_url))
         click.echo(f"{lent.count} trainers work for {project!r} on {url}; Ctrl-C takes them back")
         try:
@@ -76,6 +83,8 @@ async def _get(http: httpx.AsyncClient, url: str) -> httpx.Response:
     except httpx.HTTPStatusError as error:
         raise WorkerFailed(f"{url} answered {error.response.status_code}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        if untrusted := advice(error, url):
+            raise WorkerFailed(f"{url} cannot be asked: {untrusted}") from error
         raise WorkerFailed(f"{url} does not answer ({error or type(error).__name__}): is the address right?") from error
 
 
@@ -88,13 +97,19 @@ def split(link: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}", found.group(1) if found else ""
 
 
-async def work(link: str, count: int, capacity_vectors: int, capacity_mb: int, intensity: float) -> None:
+async def work(
+    link: str, count: int, capacity_vectors: int, capacity_mb: int, intensity: float, ca: Path | None = None
+) -> None:
     """Lend trainers to the project that a link means, until a signal; raise WorkerFailed."""
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, main.cancel)
     url, wanted = split(link)
-    async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as http:
+    try:
+        tls = trusting(ca)
+    except SettingsError as error:
+        raise WorkerFailed(str(error)) from error
+    async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, verify=tls) as http:
         project = await choose(http, url, wanted)
-    await lend(url, project, Lent(project, count, capacity_vectors, capacity_mb * 1_000_000, intensity))
+    await lend(url, project, Lent(project, count, capacity_vectors, capacity_mb * 1_000_000, intensity), tls)

@@ -38,6 +38,7 @@ from mlitb.modelfile import MAX_BYTES
 from mlitb.projects import Projects
 from mlitb.settings import Settings
 from mlitb.testing import router as testing_router
+from mlitb.tls import Certificate, pinned
 from mlitb.upkeep import audit_all, probes
 from mlitb.upkeep import router as upkeep_router
 
@@ -73,9 +74,16 @@ class Faults:
             await answer(scope, receive, send)
 
 
-def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Tickets, engine: bytes) -> FastAPI:
+def create_app(
+    settings: Settings,
+    projects: Projects,
+    owner: Owner,
+    tickets: Tickets,
+    engine: bytes,
+    certificate: Certificate | None = None,
+) -> FastAPI:
     """Build the application around the projects (which its lifespan starts and stops)."""
-    data_server = DataServer(settings.data_server, tickets)
+    data_server = DataServer(settings.data_server, tickets, pinned(certificate))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -104,6 +112,7 @@ def create_app(settings: Settings, projects: Projects, owner: Owner, tickets: Ti
     _add_errors(app)
     files = Files(resources.static())
     _add_pages(app, shell, files)
+    _add_authority(app, certificate)
     app.mount(ADDRESS, files)
     return app
 
@@ -180,6 +189,14 @@ def _add_pages(app: FastAPI, shell: Shell, files: Files) -> None:
         await shell.live.serve(socket, shell.owner.asks(socket.headers))
 
     app.router.routes.append(WebSocketRoute("/ws", connect))  # FastAPI's own route keeps 3 KB more for each
+
+
+def _add_authority(app: FastAPI, certificate: Certificate | None) -> None:
+    @app.get("/ca.crt", include_in_schema=False)
+    async def authority() -> Response:
+        if certificate is None or certificate.authority is None:
+            raise HTTPException(404, "this server has no authority of its own: only `mlitb up --https` makes one")
+        return Response(certificate.authority.read_bytes(), media_type="application/x-x509-ca-cert")
 
 
 def _enter(shell: Shell, request: Request) -> Response:

@@ -31,6 +31,9 @@ class Settings:
     max_clients_per_address: int = 256
     max_messages_per_second: float = 200.0
     checkpoint_s: float = 10.0  # between two checkpoints; 0: after each iteration
+    https: bool = False  # with a certificate of its own, unless one is given
+    cert: Path | None = None
+    key: Path | None = None
     relay_logs: bool = False  # the data server's lines go through the master's log, in its format
 
     @property
@@ -59,15 +62,20 @@ class Settings:
         return self.data_dir / "owner-token"
 
     @property
+    def scheme(self) -> str:
+        """What both servers speak."""
+        return "https" if self.https or self.cert or self.key else "http"
+
+    @property
     def own_url(self) -> str:
         """Where programs on this machine reach the master."""
         name = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{f'[{name}]' if ':' in name else name}:{self.port}"
+        return f"{self.scheme}://{f'[{name}]' if ':' in name else name}:{self.port}"
 
     @property
     def data_server(self) -> str:
         """The data server's address as the master calls it."""
-        return self.internal_data_url or f"http://127.0.0.1:{self.data_port}"
+        return self.internal_data_url or f"{self.scheme}://127.0.0.1:{self.data_port}"
 
 
 def prepare_data_dir(settings: Settings) -> None:

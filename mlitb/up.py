@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 import uvicorn
@@ -41,6 +42,7 @@ from mlitb.runtime import Runtime
 from mlitb.server import create_app
 from mlitb.settings import Settings, SettingsError, prepare_data_dir, secret
 from mlitb.storage import Storage, StorageError
+from mlitb.tls import Certificate, given, pinned
 
 log = logging.getLogger("mlitb")
 
@@ -66,7 +68,7 @@ RESTARTS_S = 60.0
 REGISTER_AGAIN_S = 5.0
 
 
-Announce = Callable[[Owner], Awaitable[None]]
+Announce = Callable[[Owner, Certificate | None], Awaitable[None]]
 
 
 class StartFailed(RuntimeError):
@@ -105,13 +107,16 @@ async def bind_patiently(host: str, port: int, option: str, patient_s: float) ->
 class DataServerProcess:
     """The data server as a child process."""
 
-    def __init__(self, settings: Settings, host: str) -> None:
+    def __init__(self, settings: Settings, host: str, certificate: Certificate | None) -> None:
         self.settings = settings
+        self.verify = pinned(certificate)
         self.command = [
             sys.executable, "-m", "data_server", "--host", host, "--port", str(settings.data_port),
             "--data-dir", str(settings.data_server_dir), "--secret-file", str(settings.secret_file),
             "--master-port", str(settings.port), "--exit-with-parent",
         ]  # fmt: skip
+        if certificate:
+            self.command += ["--cert", str(certificate.cert), "--key", str(certificate.key)]
         for name in settings.allow_hosts:
             self.command += ["--allow-host", name]
         if settings.lan:
@@ -137,7 +142,7 @@ class DataServerProcess:
         )  # fmt: skip
         if self.process.stderr is not None:
             self._relay = asyncio.create_task(_relayed(self.process.stderr))
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, verify=self.verify) as http:
             until = time.monotonic() + CHILD_START_S
             while time.monotonic() < until:
                 if self.process.returncode is not None:
@@ -203,6 +208,7 @@ class Prepared:
     projects: Projects
     owner: Owner
     tickets: Tickets
+    certificate: Certificate | None
 
     @property
     def patient_s(self) -> float:
@@ -239,7 +245,19 @@ def _opened(settings: Settings, lock: FolderLock) -> Prepared:
     runtime = Runtime(Engine(engine), save_every=settings.checkpoint_s)
     identities = Identities(key)
     runtime.issue, runtime.recall = identities.issue, identities.recall
-    return Prepared(lock, engine, Projects(runtime, Storage(settings.master_dir)), owner, Tickets(key))
+    shown = certificate_for(settings)
+    return Prepared(lock, engine, Projects(runtime, Storage(settings.master_dir)), owner, Tickets(key), shown)
+
+
+def certificate_for(settings: Settings) -> Certificate | None:
+    """Give the certificate that both servers show, made if need be; None without HTTPS. Raises SettingsError."""
+    if settings.cert or settings.key:
+        return given(settings.cert, settings.key)
+    if not settings.https:
+        return None
+    from mlitb.certificates import own  # loads an SSL library of its own
+
+    return own(settings)
 
 
 def bound_host(settings: Settings) -> str:
@@ -263,7 +281,7 @@ class MasterServer(uvicorn.Server):
         yield
 
 
-def uvicorn_server(app: FastAPI, settings: Settings) -> MasterServer:
+def uvicorn_server(app: FastAPI, settings: Settings, certificate: Certificate | None = None) -> MasterServer:
     """Return the master's server with the options that docs/architecture.md justifies."""
     return MasterServer(
         uvicorn.Config(
@@ -278,6 +296,8 @@ def uvicorn_server(app: FastAPI, settings: Settings) -> MasterServer:
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
             timeout_keep_alive=KEEP_ALIVE_S,
+            ssl_certfile=certificate.cert if certificate else None,
+            ssl_keyfile=certificate.key if certificate else None,
         )
     )
 
@@ -307,7 +327,8 @@ def allow_many_files() -> None:
 async def up(settings: Settings, announce: Announce, *, with_data_server: bool = True) -> bool:
     """Run the master, and the data server unless it runs elsewhere, until a signal; raise StartFailed.
 
-    `announce` is called with the owner when both answer. Returns whether to start again (after a restore).
+    `announce` is called with the owner and the certificate when both answer. Returns whether to start again: after a
+    restore.
     """
     prepared = prepare(settings)
     try:
@@ -323,9 +344,11 @@ async def _run(settings: Settings, prepared: Prepared, announce: Announce, with_
         (await bind_patiently(host, settings.data_port, "--data-port", prepared.patient_s)).close()
     listener = bind(host, settings.port, "--port")
     check_speedups()
-    app = create_app(settings, projects, prepared.owner, prepared.tickets, prepared.engine)
-    server = uvicorn_server(app, settings)
-    child = DataServerProcess(settings, host)
+    shown = prepared.certificate
+    app = create_app(settings, projects, prepared.owner, prepared.tickets, prepared.engine, shown)
+    server = uvicorn_server(app, settings, shown)
+    child = DataServerProcess(settings, host, shown)
+    data_server = DataServer(settings.data_server, prepared.tickets, pinned(shown))
     stop_on_signals(server, projects.runtime)
     tasks: list[asyncio.Task[None]] = []
     ending: list[asyncio.Task[None]] = []
@@ -349,9 +372,10 @@ async def _run(settings: Settings, prepared: Prepared, announce: Announce, with_
             tasks.append(asyncio.create_task(child.run()))
         else:
             child.answers.set()
-        tasks.append(asyncio.create_task(_announced(server, child.answers, prepared.owner, announce)))
+        told = partial(announce, prepared.owner, shown)
+        tasks.append(asyncio.create_task(_announced(server, child.answers, told)))
         tasks.append(asyncio.create_task(projects.runtime.failure()))
-        tasks.append(asyncio.create_task(register_uses(projects, DataServer(settings.data_server, prepared.tickets))))
+        tasks.append(asyncio.create_task(register_uses(projects, data_server)))
         await _until_served(asyncio.create_task(server.serve(sockets=[listener])), tasks)
     except NotStored as error:
         raise StartFailed(str(error)) from error
@@ -408,9 +432,9 @@ async def _end(server: uvicorn.Server, tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _announced(server: uvicorn.Server, both: asyncio.Event, owner: Owner, announce: Announce) -> None:
+async def _announced(server: uvicorn.Server, both: asyncio.Event, announce: Callable[[], Awaitable[None]]) -> None:
     while not (server.started and both.is_set()) and not server.should_exit:
         await asyncio.sleep(0.02)
     if server.started and not server.should_exit:
         collector.spare()
-        await announce(owner)
+        await announce()

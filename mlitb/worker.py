@@ -7,12 +7,18 @@ import asyncio
 import contextlib
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 import click
 
 MAX_COUNT = 256
 """Workers of one browser in one project: the master takes no more."""
+
+ca_option = click.option(
+    "--ca", envvar="MLITB_CA", metavar="FILE", type=click.Path(path_type=Path),
+    help="An authority to trust besides the world's: ca.crt of a server that runs with --https.",
+)  # fmt: skip
 
 
 @click.command()
@@ -22,6 +28,7 @@ MAX_COUNT = 256
 @click.option("--capacity-mb", default=100, show_default=True, type=click.IntRange(1), help="Most to hold, each.")
 @click.option("--intensity", default=1.0, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="Share of the period in which they compute.")  # fmt: skip
+@ca_option
 @click.option("--verbose", is_flag=True, help="Log what happens.")
 def worker(url: str, count: int | None, verbose: bool, **limits: Any) -> None:
     """Lend this machine's cores to the project at URL (http://host:port/project/name); Ctrl-C ends."""

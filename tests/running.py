@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -48,22 +49,23 @@ def until(condition: Callable[[], Found | None], what: str, timeout_s: float = 3
 class Running:
     """A started system: its addresses, its owner token, and REST calls as the owner."""
 
-    def __init__(self, process: "subprocess.Popen[str]", port: int, data_port: int, log: IO[str]) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", port: int, data_port: int, log: IO[str], tls: Any) -> None:
         self.process = process
         self.port = port
         self.data_port = data_port
         self.link = ""
         self.token = ""
         self.errors = ""  # what it logged, once it ended
-        self.master = f"http://127.0.0.1:{port}"
-        self.data_server = f"http://127.0.0.1:{data_port}"
-        self.owner = httpx.Client(base_url=self.master, trust_env=False, timeout=30)
-        self.visitor = httpx.Client(base_url=self.master, trust_env=False, timeout=30)
+        scheme = "http" if tls is None else "https"
+        self.master = f"{scheme}://127.0.0.1:{port}"
+        self.data_server = f"{scheme}://127.0.0.1:{data_port}"
+        self.owner = httpx.Client(base_url=self.master, trust_env=False, timeout=30, verify=tls or True)
+        self.visitor = httpx.Client(base_url=self.master, trust_env=False, timeout=30, verify=tls or True)
         self._log = log
 
     def enter(self, line: str) -> None:
         """Take the owner's link from the line that was printed."""
-        found = re.search(r"http://\S+", line)
+        found = re.search(r"https?://\S+", line)
         assert found, f"no link in {line!r}; errors: {self.logged()}"
         self.link = found.group()
         self.token = self.link.rpartition("token=")[2]
@@ -113,6 +115,13 @@ def _first_line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline()
 
 
+def _any_certificate() -> ssl.SSLContext:
+    """Make a context for tests of what is behind HTTPS; that certificates are checked has tests of its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 @contextmanager
 def running(
     data_dir: Path, *options: str, demo: bool = True, ports: tuple[int, int] | None = None
@@ -124,7 +133,8 @@ def running(
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would stop a server that says much
         process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
-        system = Running(process, port, data_port, log)
+        tls = _any_certificate() if {"--https", "--cert"} & set(options) else None
+        system = Running(process, port, data_port, log, tls)
         try:
             system.enter(_first_line(process))
             with system.owner, system.visitor:

@@ -374,7 +374,9 @@ def test_a_gradient_that_nobody_ordered_changes_nothing(system: Running, values:
 
 
 # ------------------------------------------------------------------------------------------ what monitors ask
-@pytest.mark.parametrize("path", ["/", "/join/digits", "/healthz", "/readyz", "/api/health", "/api/projects", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/join/digits", "/healthz", "/readyz", "/api/health", "/api/projects", "/nothing"]
+)
 def test_head_tells_what_get_would_and_sends_nothing(system: Running, path: str) -> None:
     whole, head = system.visitor.get(path), system.visitor.head(path)
     assert (head.status_code, head.content) == (whole.status_code, b"")

@@ -44,7 +44,8 @@ export const reasons = {
     stopped: (/** @type {string} */ why) => `the data worker stopped: ${why}`,
     otherBytes: (/** @type {string} */ hash) => `shard ${short(hash)} came with other bytes than its name says`,
     answers: (/** @type {number} */ status, /** @type {string} */ hash) => `the data server answers ${status} for shard ${short(hash)}`,
-    noServer: (/** @type {string} */ address) => `the data server at ${address} cannot be reached`,
+    noServer: (/** @type {string} */ address) =>
+      `the data server at ${address} cannot be reached${address.startsWith("https:") ? "; if your browser warned about the server's certificate, open that address once and accept it there, too" : ""}`,
     noManifest: "a shard without manifest.json",
     noPicture: (/** @type {number} */ count, /** @type {string} */ name) => `a shard of ${count} pictures without ${name}`,
     otherPicture: (/** @type {string} */ name, /** @type {string} */ found, /** @type {string} */ size) => `${name} is ${found}; its shard says ${size}, 8 bits`,

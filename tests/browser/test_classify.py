@@ -187,7 +187,7 @@ def test_a_photo_is_taken_where_a_plain_http_name_gets_no_camera(tmp_path: Path,
         page.goto(f"http://lan.test:{system.port}/project/digits/classify")
         expect(page.get_by_test_id("network-state")).to_contain_text("Network of iteration")
         assert page.evaluate("isSecureContext") is False
-        expect(page.get_by_test_id("no-live")).to_contain_text("Live video needs HTTPS or localhost")
+        expect(page.get_by_test_id("no-live")).to_contain_text("start it with mlitb up --https")
         expect(page.get_by_test_id("camera")).to_have_count(0)
         expect(page.get_by_test_id("take-photo")).to_have_attribute("capture", "environment")
         choose(page, payload(photo(6), "photo.jpg"), "take-photo")

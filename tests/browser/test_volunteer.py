@@ -225,11 +225,11 @@ def test_over_plain_http_the_page_names_what_would_tell_of_the_charger(tmp_path:
     with running(tmp_path / "data", *options) as own, launch(chromium, *flags) as context:
         page = context.new_page()
         page.goto(f"http://lan.test:{own.port}/join/digits")
-        expect(page.get_by_test_id("charging-unknown")).to_contain_text("ask for this server over HTTPS")
+        expect(page.get_by_test_id("charging-unknown")).to_contain_text("start it with mlitb up --https")
         assert page.evaluate("isSecureContext") is False
         page.goto(f"{own.master}/join/digits")
         expect(page.get_by_test_id("only-charging")).to_be_visible()
-        expect(page.get_by_text("over HTTPS")).to_have_count(0)
+        expect(page.get_by_text("mlitb up --https")).to_have_count(0)
 
 
 def test_a_phone_begins_gently_and_is_told_what_it_does_to_hidden_tabs(browser: Browser, system: Running) -> None:

@@ -43,7 +43,7 @@ export function problem(reply, silence) {
  * @param {Request} request
  * @param {() => Promise<typeof import("./tus.js")>} tus fetches the client of the tus protocol
  * @param {string} dataUrl
- * @param {{unreachable: string, dataUnreachable: string, resumable: string, answered: (status: number) => string}} words
+ * @param {{unreachable: string, dataUnreachable: (address: string) => string, resumable: string, answered: (status: number) => string}} words
  * @returns {import("./types").Api}
  */
 export function makeApi(request, tus, dataUrl, words) {
@@ -58,7 +58,7 @@ export function makeApi(request, tus, dataUrl, words) {
   /** @param {string} method @param {string} path @param {unknown} [json] */
   const master = (method, path, json) => ask(words.unreachable, method, `/api${path}`, json === undefined ? {} : { json });
   /** @param {Parameters<Request>} call */
-  const store = (...call) => ask(words.dataUnreachable, ...call);
+  const store = (...call) => ask(words.dataUnreachable(dataUrl), ...call);
   /** @param {string} id */
   const at = (id) => `/projects/${encodeURIComponent(id)}`;
   const ticket = async (action = "upload") => (await master("POST", "/tickets", { action })).ticket;

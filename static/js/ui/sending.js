@@ -12,7 +12,7 @@ import { Problem, problem } from "./api.js";
  * @property {Record<string, string>} metadata what the file is to become
  * @property {() => Promise<string>} ticket
  * @property {(method: string, url: string) => Promise<any>} ask throws a Problem
- * @property {{dataUnreachable: string, resumable: string, answered: (status: number) => string}} words
+ * @property {{dataUnreachable: (address: string) => string, resumable: string, answered: (status: number) => string}} words
  * @property {(told: Told) => void} hear
  */
 
@@ -128,7 +128,7 @@ export class Sending {
     if (!("originalResponse" in error)) return error;
     if (error.causingError instanceof Problem && error.causingError.status) return error.causingError;
     const response = error.originalResponse;
-    if (!response?.getStatus()) return new Problem(`${words.dataUnreachable} ${words.resumable}`, 0);
+    if (!response?.getStatus()) return new Problem(`${words.dataUnreachable(new URL(this.way.endpoint).origin)} ${words.resumable}`, 0);
     return problem({ status: response.getStatus(), body: parse(response.getBody()) }, words.answered(response.getStatus()));
   }
 }

@@ -22,7 +22,10 @@ export const text = {
   classify: "Classify pictures",
   answered: (/** @type {number} */ status) => `The server answered with status ${status} and gave no reason. Look at its log, then try again.`,
   unreachable: "The server did not answer. Check that it is running and that this device is still on its network, then try again.",
-  dataUnreachable: "The data server did not answer. Check that it is running and that this device can reach its port, then try again.",
+  dataUnreachable: (/** @type {string} */ address) =>
+    `The data server at ${address} did not answer. Check that it is running and that this device can reach its port, then try again.${
+      address.startsWith("https:") ? " If your browser warned about the server's certificate, open that address once and accept it there, too." : ""
+    }`,
   resumable: "Choose the same file again to go on where it stopped.",
 
   connection: {
@@ -395,7 +398,7 @@ export const text = {
     others: (/** @type {number} */ n) => (n ? `Together with ${plural(n, "other worker", "other workers")}.` : "You are the first."),
     charging: "This browser does not tell whether the device is charging, so it cannot wait for that. Plug it in for longer sessions.",
     chargingInsecure:
-      "Over plain HTTP no browser tells whether the device is charging, so it cannot wait for that. Plug it in, or ask for this server over HTTPS.",
+      "Over plain HTTP no browser tells whether the device is charging, so it cannot wait for that. Plug it in, or ask who runs the server to start it with mlitb up --https.",
     onlyCharging: "Only while it charges",
     auto: "Started by itself, because you agreed on this device before.",
     hidden: {

@@ -1,5 +1,6 @@
 import {expect} from "/vendor/chai.js";
 import {MemoryCache} from "/static/js/cache.js";
+import {reasons} from "/static/js/reasons.js";
 import {Shards} from "/static/js/shards.js";
 import {unpack} from "/static/js/unpack.js";
 import {Clock, digest, makeShard, until} from "/unit/made.js";
@@ -102,6 +103,7 @@ describe("shards", () => {
     supply.want(1, [one.hash]);
     await until(() => troubles.length);
     expect(troubles[0].reason).to.equal("the data server at http://data.test cannot be reached");
+    expect(reasons.data.noServer("https://data.test")).to.match(/cannot be reached; if your browser warned about .* certificate/);
   });
 
   it("gives up on a connection that stands still", async () => {

@@ -29,7 +29,7 @@ export const words = {
   pick: (/** @type {string} */ name) => `Show ${name}`,
   clear: "Clear",
   live: "Live from the camera",
-  insecure: "Live video needs HTTPS or localhost, and this page came by plain HTTP. Take a photo instead, or ask for this server over HTTPS.",
+  insecure: "Live video needs HTTPS or localhost, and this page came by plain HTTP. Take a photo instead, or ask who runs the server to start it with mlitb up --https.",
   noCamera: "This device has no camera that the browser can use. Choose pictures instead.",
   denied: "The browser was not allowed to use the camera. Allow it for this site, then try again, or take a photo.",
   busy: "The camera could not be opened: another program may use it. Close that, then try again.",
