@@ -12,6 +12,7 @@ Rules of this file:
   its buffers for ever: it is cut off instead.
 """
 
+import contextlib
 from struct import Struct, pack
 from typing import Protocol
 
@@ -72,9 +73,8 @@ class Connection(WebSocketsSansIOProtocol):
         """Run the application, which finds this connection in its scope; one that it adopted outlives it."""
         self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]
         try:
-            await self.app(self.scope, self.receive, self.send)
-        except ClientDisconnected:
-            pass  # its own business
+            with contextlib.suppress(ClientDisconnected):  # its own business
+                await self.app(self.scope, self.receive, self.send)
         except BaseException:
             self.logger.exception("a fault in the application")
             self.send_500_response()
