@@ -40,6 +40,16 @@ def test_a_jump_is_believed_sooner_than_a_fall() -> None:
     assert risen.overhead_ms == pytest.approx(750)
 
 
+def test_a_link_that_recovers_gets_more_each_time() -> None:
+    link = steady(850, 10)
+    reserves = [link.reserve_ms(4000)]
+    for _ in range(10):
+        link.sample(1030, 1000)
+        reserves.append(link.reserve_ms(4000))
+    assert reserves == sorted(reserves, reverse=True), reserves
+    assert reserves[-1] < 300
+
+
 def test_misses_halve_and_answers_bring_back() -> None:
     link = steady(0)
     full = link.budget_ms(1000, floor_ms(1000))

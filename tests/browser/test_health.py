@@ -7,6 +7,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, BrowserType, Page, expect
 
 from tests.running import Running, free_port, running, until
+from tests.slow_link import SlowLink
 
 from .chromium import launch
 from .pages import project
@@ -70,6 +71,37 @@ def test_tabs_come_back_by_themselves_when_the_server_does(tmp_path: Path, chrom
             at = system.iteration()
             until(lambda: system.iteration() >= at + 3, "it trains again, and nobody clicked", 30)
             expect(page.get_by_test_id("worker-row")).to_have_count(1)
+
+
+def test_800_ms_more_shrink_a_browsers_budget_while_the_period_holds(tmp_path: Path, chromium: BrowserType) -> None:
+    settings = {"period": 1.5, "grace": 0.2, "local_steps": True, "optimizer": "sgd"}
+    ports = free_port(), free_port()
+    with SlowLink(ports[0]) as link, launch(chromium) as browser:
+        address = f"http://127.0.0.1:{link.port}"
+        with running(tmp_path / "data", "--public-url", address, ports=ports) as system:
+            system.owner.patch("/api/projects/digits", json=settings).raise_for_status()
+            page = browser.new_page()
+            page.goto(f"{address}/project/digits")
+            page.get_by_test_id("add-worker").click()
+            shrinks_and_grows(system, link)
+
+
+def shrinks_and_grows(system: Running, link: SlowLink) -> None:
+    """Delay what the only worker of the digits says, and look at its budget and at the periods."""
+
+    def budget() -> float:
+        return float(system.visitor.get("/api/projects/digits/workers").json()["rows"][0]["budget_ms"])
+
+    until(lambda: system.iteration() > 1 and budget() > 1300, "it computes for most of the period")
+    before, link.delay_s = system.iteration(), 0.8
+    until(lambda: 0 < budget() < 900, "its budget leaves room for the delay")
+    shrunk = system.iteration()
+    until(lambda: system.iteration() > shrunk + 2, "it goes on so")
+    link.delay_s = 0.0
+    until(lambda: budget() > 900, "it wins the budget back")
+    rows = [row for row in system.visitor.get("/api/projects/digits/history").json() if row["iteration"] >= before]
+    assert max(row["seconds"] for row in rows) < 1.7 + 0.2, "T and the grace, whatever the link does"
+    assert all(row["vectors"] > 0 for row in rows if shrunk < row["iteration"])
 
 
 def test_workers_that_leave_no_core_rest_for_who_uses_the_page_and_train_on(visitor: Page, system: Running) -> None:
