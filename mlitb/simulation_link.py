@@ -22,10 +22,10 @@ class Costs:
     two is not measured: half of it is counted on the way in, half on the way out.
     """
 
-    browser: float = 96e-6
-    browser_mb: float = 0.80e-3
-    step_mb: float = 3.2e-3  # once an iteration: the optimizer
-    iteration: float = 1.4e-3  # and the close, the history, the log of the work
+    browser: float = 69e-6
+    browser_mb: float = 0.99e-3
+    step_mb: float = 2.5e-3  # once an iteration: the optimizer
+    iteration: float = 1.5e-3  # and the close, the history, the log of the work
 
 
 class Link:
