@@ -1,5 +1,7 @@
 """Overhead estimates and budgets, in figures."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +50,15 @@ def test_a_link_that_recovers_gets_more_each_time() -> None:
         reserves.append(link.reserve_ms(4000))
     assert reserves == sorted(reserves, reverse=True), reserves
     assert reserves[-1] < 300
+
+
+def test_about_one_answer_in_fifty_is_beyond_the_margin_of_a_noisy_link() -> None:
+    draw, link, late = random.Random(3), Link(), 0
+    for i in range(5000):
+        overhead = 30 + abs(draw.gauss(20, 10))
+        late += i > 20 and overhead > link.reserve_ms(4000)
+        link.sample(1000 + overhead, 1000)
+    assert 0.005 < late / 5000 < 0.03
 
 
 def test_misses_halve_and_answers_bring_back() -> None:

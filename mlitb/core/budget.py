@@ -3,8 +3,8 @@
 Rules of this file:
 - overhead = (received − sent) − computed: the master's clock for the way, the browser's word only for the computing.
 - Smoothed like TCP's round-trip time (Jacobson 1988): a mean, and a margin from its own spread. A jump up is believed
-  sooner than a fall. A fall by more than the spread does not widen it (Linux's estimator is as careful): a link that
-  recovered would otherwise get less than before for ten iterations.
+  sooner than a fall. A jump down does not widen the margin (Linux's estimator is as careful): a link that recovered
+  would otherwise get less than before for ten iterations. What a steady link's own noise does, down or up, does.
 - Milliseconds everywhere.
 - Asked of everybody at each opening and answer: comparisons instead of min and max, which are calls.
 """
@@ -52,10 +52,11 @@ class Link:
             self.overhead_ms, self.spread_ms = overhead, overhead / 4
             return overhead
         error = overhead - self.overhead_ms
-        jump = error > MARGIN_MIN_MS and error > SPREADS * self.spread_ms
-        self.overhead_ms += (FAST if jump else SLOW) * error
-        if -error <= self.spread_ms:
-            self.spread_ms += 2 * SLOW * (abs(error) - self.spread_ms)
+        size = abs(error)
+        jump = size > MARGIN_MIN_MS and size > SPREADS * self.spread_ms
+        self.overhead_ms += (FAST if jump and error > 0 else SLOW) * error
+        if error > 0 or not jump:
+            self.spread_ms += 2 * SLOW * (size - self.spread_ms)
         return overhead
 
     def missed(self) -> None:

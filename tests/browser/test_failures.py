@@ -40,7 +40,7 @@ def test_what_did_not_come_is_asked_for_again(
 
     visitor.route(asked, fail)
     visitor.goto(f"{system.master}{path}")
-    expect(visitor.get_by_role("alert")).to_contain_text("server did not answer. Check that it is running")
+    expect(visitor.get_by_role("alert")).to_contain_text("did not answer. Check that it is running")
     visitor.wait_for_load_state("networkidle")
     until(lambda: len(aborted) >= times, "everything was asked for")
     visitor.unroute(asked)

@@ -14,8 +14,10 @@ import {unpack} from "../unpack.js";
 /** @type {import("../port.js").Endpoint} */
 const boss = /** @type {any} */ (self);
 
-/** @type {Shards} */
-let shards;
+/** @type {(made: Shards) => void} */
+let made;
+/** @type {Promise<Shards>} the boss speaks on while the cache is still being opened */
+const shards = new Promise(resolve => (made = resolve));
 
 /** @type {import("../shards.js").Listener} */
 const listener = {
@@ -40,15 +42,15 @@ async function start({base, quota}) {
     cancel: self.clearTimeout.bind(self),
     random: Math.random,
   };
-  shards = new Shards(surroundings, listener);
+  made(new Shards(surroundings, listener));
   send(boss, {type: "cached", hashes: cache.hashes(), kind: cache.kind, why: cache.why});
 }
 
 const handlers = {
   start,
-  want: (/** @type {{worker: number, hashes: string[]}} */ {worker, hashes}) => shards.want(worker, hashes),
-  quota: (/** @type {{bytes: number}} */ {bytes}) => shards.surroundings.cache.limit(bytes),
-  forget: (/** @type {{worker: number}} */ {worker}) => shards.forget(worker),
+  want: async (/** @type {{worker: number, hashes: string[]}} */ {worker, hashes}) => (await shards).want(worker, hashes),
+  quota: async (/** @type {{bytes: number}} */ {bytes}) => (await shards).surroundings.cache.limit(bytes),
+  forget: async (/** @type {{worker: number}} */ {worker}) => (await shards).forget(worker),
 };
 listen(boss, handlers, error => send(boss, {type: "failed", reason: error.message}));
 send(boss, {type: "up"});

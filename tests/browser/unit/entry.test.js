@@ -40,3 +40,19 @@ describe("entry/boss", () => {
     expect(said.findLast(({type}) => type === "workers").workers[0].reason).to.match(/^the engine came with the hash \w{8}…, not 00000000…$/);
   }).timeout(START_MS + 20_000); // Firefox may start a worker that never speaks: then it is started again
 });
+
+describe("entry/data", () => {
+  it("takes what the boss says while its cache is still being opened", async () => {
+    const timers = {later: (work, ms) => setTimeout(work, ms), cancel: timer => clearTimeout(timer)};
+    const data = supervise(() => new Worker("/static/js/entry/data.js", {type: "module"}), timers), said = [];
+    workers.push(data);
+    data.onmessage = event => said.push(event.data);
+    data.postMessage({type: "start", base: location.origin, quota: 1e6});
+    data.postMessage({type: "want", worker: 1, hashes: ["0".repeat(64)]});
+    data.postMessage({type: "quota", bytes: 2e6});
+    data.postMessage({type: "forget", worker: 2});
+    await until(() => said.some(({type}) => type === "trouble"));
+    expect(said.map(({type}) => type).filter(type => type !== "cacheTrouble")).to.deep.equal(["cached", "trouble"]);
+    expect(said.find(({type}) => type === "trouble").reason).to.match(/answers 404 for shard 00000000/);
+  }).timeout(START_MS + 20_000);
+});
