@@ -355,7 +355,7 @@ export class Crew {
    */
   advise(rows, client) {
     for (const {client: whose, worker, latency_ms: latencyMs, advice} of rows)
-      if (whose === client) this.workers.get(worker)?.advise(latencyMs, advice);
+      if (whose === client && this.workers.get(worker)?.advise(latencyMs, advice)) this.changed();
   }
 
   /** Show the page's own workers: at once, and what changes soon after together. */

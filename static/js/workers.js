@@ -133,10 +133,13 @@ export class LocalWorker {
   /**
    * @param {number} latencyMs as the master measures it
    * @param {string} advice of the master, or empty
+   * @returns {boolean} whether there is something new to show
    */
   advise(latencyMs, advice) {
+    const news = latencyMs !== this.figures.latencyMs || advice !== this.advice;
     this.figures.latencyMs = latencyMs;
     this.advice = advice;
+    return news;
   }
 
   /** Find the state that follows from what it holds. */

@@ -243,11 +243,15 @@ describe("boss: what goes wrong", () => {
     expect(last("refused").reason).to.match(/3 values/);
   });
 
-  it("shows the master's advice beside the worker that it is about", async () => {
-    const {line, rows} = await working(1);
+  it("shows the master's advice beside the worker that it is about, and no longer", async () => {
+    const {line, rows, clock} = await working(1);
     const row = {client: 4, worker: 1, latency_ms: 12, advice: "this link needs T ≥ 6 s"};
     line().say("Roster", {project: "p", rows: [{...row, client: 5, advice: "not mine"}, row], more: 0});
     expect(rows()[0]).to.include({reason: "this link needs T ≥ 6 s", latencyMs: 12});
+    clock.pass(5000); // nothing else changes any more, as of a worker that is paused
+    line().say("Roster", {project: "p", rows: [{...row, advice: ""}], more: 0});
+    clock.pass(5000);
+    expect(rows()[0].reason).to.equal("");
   });
 
   it("joins once, whenever the welcome comes", async () => {
