@@ -138,10 +138,18 @@ def _issue(found: Certificate, authority: x509.Certificate, authority_key: Key, 
 
 def _general(wanted: tuple[str, ...]) -> Iterator[x509.GeneralName]:
     for name in wanted:
+        address = _address(name)
         try:
-            yield x509.IPAddress(ipaddress.ip_address(name))
-        except ValueError:
-            yield x509.DNSName(name)
+            yield x509.IPAddress(address) if address else x509.DNSName(name)
+        except ValueError as error:
+            raise SettingsError(f"the name {name!r} cannot stand in a certificate: write it in ASCII, xn--…") from error
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None
 
 
 def _names_of(leaf: x509.Certificate) -> list[str]:

@@ -146,6 +146,11 @@ def test_a_damaged_one_is_named_with_what_to_do(tmp_path: Path, name: str) -> No
         made(tmp_path)
 
 
+def test_a_name_that_no_certificate_can_have_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"the name 'münchen\.lan' cannot stand in a certificate"):
+        made(tmp_path, "münchen.lan")
+
+
 def test_our_own_programs_trust_only_what_our_servers_show(tmp_path: Path) -> None:
     mine = certificate_for(Settings(tmp_path / "a", https=True))
     other = certificate_for(Settings(tmp_path / "b", https=True))
